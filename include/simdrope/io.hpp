@@ -1,0 +1,121 @@
+// simdrope_io: arrays and model files for simdrope. A second library; the core links none of it.
+//
+// Readers trust nothing: a malformed, truncated or hostile file gives BAD_FILE with a message that
+// names the key or the byte offset. No length or count in a file makes a reader allocate more than the
+// file's own size can hold. A file must not shrink while it is read: it is memory-mapped.
+#ifndef SIMDROPE_IO_HPP_
+#define SIMDROPE_IO_HPP_
+
+#include <simdrope/simdrope.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace simdrope::io {
+
+// ---------------------------------------------------------------------------- arrays
+
+enum class ElementType {
+  f32, f64, f16, bf16, i8, i16, i32, i64, u8, u16, u32, u64, boolean,
+  f8_e4m3, f8_e5m2, f8_e8m0  // safetensors only
+};
+SIMDROPE_API size_t size_of(ElementType type);
+SIMDROPE_API const char* name_of(ElementType type);  // "f32", ...
+
+// A dense row-major array that owns its elements.
+struct Array {
+  ElementType type = ElementType::f32;
+  std::vector<int64_t> shape;  // empty: a scalar
+  std::vector<std::byte> bytes;
+
+  SIMDROPE_API int64_t size() const;  // number of elements
+  template <class T>
+  T* data() {
+    return reinterpret_cast<T*>(bytes.data());
+  }
+  template <class T>
+  const T* data() const {
+    return reinterpret_cast<const T*>(bytes.data());
+  }
+  // A zeroed array; std::bad_alloc where there is no memory for it.
+  SIMDROPE_API static Array zeros(ElementType type, std::vector<int64_t> shape);
+};
+
+// NumPy's .npy, versions 1 to 3, little-endian, C or Fortran order (the latter is reordered). uint16
+// stays u16: .npy has no bf16.
+SIMDROPE_API Result<Array> read_npy(const std::string& path);
+SIMDROPE_API Status write_npy(const std::string& path, const Array& array);  // bf16 is stored as uint16
+
+// A memory-mapped .safetensors file.
+class Safetensors {
+ public:
+  struct Entry {
+    std::string name;
+    ElementType type;
+    std::vector<int64_t> shape;
+    const std::byte* data;  // inside the mapping, at any alignment
+    size_t bytes;
+  };
+  SIMDROPE_API static Result<Safetensors> open(const std::string& path);
+  const std::vector<Entry>& entries() const { return entries_; }  // in file order
+  const std::vector<std::pair<std::string, std::string>>& metadata() const { return metadata_; }
+  SIMDROPE_API const Entry* find(std::string_view name) const;    // NULL: no such tensor
+  SIMDROPE_API Result<Array> read(std::string_view name) const;
+
+ private:
+  std::shared_ptr<const void> mapping_;
+  std::vector<Entry> entries_;
+  std::vector<std::pair<std::string, std::string>> metadata_;
+};
+
+// Writes entries in the order given; the header is padded to 8 bytes.
+SIMDROPE_API Status write_safetensors(const std::string& path, const std::vector<Safetensors::Entry>& entries,
+                                      const std::vector<std::pair<std::string, std::string>>& metadata = {});
+
+// ---------------------------------------------------------------------------- model files
+
+// One kind of attention layer of a model.
+struct LayerRope {
+  std::string layer_type;  // "full_attention", "sliding_attention", ...; "" where a model has one kind
+  bool rotary = true;      // false: these layers use no RoPE (NoPE)
+  Config config;           // meaningful if rotary
+  std::vector<int> layers;  // the layers of this kind, as far as the file tells; empty: all, or untold
+};
+
+struct Model {
+  std::string model_type;  // "llama", "qwen2_vl", ...; GGUF: general.architecture
+  std::string source;      // "config.json" or "gguf"
+  int64_t max_position = 0;
+  int q_heads = 0;
+  int k_heads = 0;
+  std::vector<LayerRope> ropes;       // at least one
+  std::vector<std::string> warnings;  // unknown keys that were allowed
+
+  // The kind called `layer_type`; "": the first that rotates. NULL: none.
+  SIMDROPE_API const LayerRope* find(std::string_view layer_type) const;
+};
+
+struct ReadOptions {
+  // Keys about RoPE that are not understood: false, an error that names them; true, a warning.
+  bool allow_unknown = false;
+  int64_t seq_len = 0;  // current length, for dynamic and longrope scaling; 0: within the trained one
+};
+
+// Hugging Face config.json, transformers v4 (rope_theta, rope_scaling, ...) and v5 (rope_parameters).
+SIMDROPE_API Result<Model> parse_hf_config(std::string_view json, const ReadOptions& options = {});
+SIMDROPE_API Result<Model> read_hf_config(const std::string& path, const ReadOptions& options = {});
+// GGUF metadata ({arch}.rope.*) and the rope_freqs / rope_factors tensors; nothing else is read.
+SIMDROPE_API Result<Model> read_gguf(const std::string& path, const ReadOptions& options = {});
+// Either, by what the file begins with.
+SIMDROPE_API Result<Model> read_model(const std::string& path, const ReadOptions& options = {});
+// A Config as the config.json (v5 rope_parameters) that reads back to it.
+SIMDROPE_API std::string to_hf_config(const simdrope_config& config);
+
+}  // namespace simdrope::io
+
+#endif  // SIMDROPE_IO_HPP_

@@ -1,0 +1,402 @@
+// simdrope: rotary position embedding (RoPE) for CPUs. The exported ABI, in C99.
+//
+// Six nouns: a Config says what a model's RoPE is; a Rope is its compiled form; Positions say where
+// each token stands; CosSin holds, or tells how to compute, a row of cos and sin for each token; a
+// Tensor is a strided view of Q, K or V; apply rotates them.
+//
+// Rules that hold for every function here:
+// - No exception leaves the library. A function that can fail returns a simdrope_status; on failure
+//   simdrope_last_error() names the argument and its values, and no output has been written.
+// - Structs are plain data. Start from the matching SIMDROPE_*_INIT and set what differs.
+// - Strides and sizes count elements, not bytes. Pointers are borrowed for the call only.
+// - Handles are immutable after creation and may be shared between threads.
+#ifndef SIMDROPE_SIMDROPE_H_
+#define SIMDROPE_SIMDROPE_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SIMDROPE_VERSION_MAJOR 0
+#define SIMDROPE_VERSION_MINOR 1
+#define SIMDROPE_VERSION_PATCH 0
+
+#define SIMDROPE_MAX_HEAD_DIM 1024
+#define SIMDROPE_MAX_PAIRS (SIMDROPE_MAX_HEAD_DIM / 2)
+#define SIMDROPE_MAX_AXES 4
+
+#if defined(_WIN32) && defined(SIMDROPE_SHARED)
+#ifdef SIMDROPE_BUILD
+#define SIMDROPE_API __declspec(dllexport)
+#else
+#define SIMDROPE_API __declspec(dllimport)
+#endif
+#elif defined(__GNUC__)
+#define SIMDROPE_API __attribute__((visibility("default")))
+#else
+#define SIMDROPE_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ---------------------------------------------------------------------------- status
+
+typedef enum simdrope_status {
+  SIMDROPE_OK = 0,
+  SIMDROPE_INVALID_ARGUMENT = 1,  // an argument contradicts itself or another one
+  SIMDROPE_OUT_OF_RANGE = 2,      // a position has no row in the table
+  SIMDROPE_UNSUPPORTED = 3,       // well-formed, but beyond a stated limit
+  SIMDROPE_OUT_OF_MEMORY = 4,
+  SIMDROPE_BAD_FILE = 5  // simdrope_io only: a file is missing, truncated or malformed
+} simdrope_status;
+
+SIMDROPE_API const char* simdrope_status_name(simdrope_status status);
+
+// The message of this thread's last failed call; "" before any. Valid until this thread's next
+// failing call.
+SIMDROPE_API const char* simdrope_last_error(void);
+
+SIMDROPE_API const char* simdrope_version(void);
+
+// ---------------------------------------------------------------------------- targets and threads
+
+typedef struct simdrope_target {
+  const char* name;  // as Highway names it: "AVX2", "NEON", ...
+  bool supported;    // by this CPU
+  bool fused;        // supported, with fused multiply-add: all such targets give the same bits
+} simdrope_target;
+
+// The targets compiled into the library, best first. Writes up to `capacity` of them to `targets`
+// and returns how many there are.
+SIMDROPE_API size_t simdrope_targets(simdrope_target* targets, size_t capacity);
+
+// The target in use: the best supported one, or what the environment variable SIMDROPE_TARGET or
+// simdrope_use_target chose. "" if SIMDROPE_TARGET names an unknown or unsupported target; then
+// every call that computes fails with INVALID_ARGUMENT and the list of known ones.
+SIMDROPE_API const char* simdrope_target_in_use(void);
+
+// Makes all later calls of the process use the named target; NULL returns to the choice above.
+// Not to be called while other threads are inside the library.
+SIMDROPE_API simdrope_status simdrope_use_target(const char* name);
+
+// Whether oneTBB is compiled in, and how many threads a call from this thread may use at most.
+SIMDROPE_API bool simdrope_has_tbb(void);
+SIMDROPE_API int simdrope_max_threads(void);
+
+// ---------------------------------------------------------------------------- Config
+
+// Which two elements of the rotated window of width rotary_dim make pair i.
+typedef enum simdrope_pairing {
+  SIMDROPE_HALF = 0,        // i and i + split (GPT-NeoX; Hugging Face)
+  SIMDROPE_INTERLEAVED = 1,  // 2i and 2i + 1 (GPT-J; Meta's llama, GGUF llama)
+  SIMDROPE_SAME_PAIRING = 2  // of an output: as the input's
+} simdrope_pairing;
+
+typedef enum simdrope_precision {
+  // The angle is position * inv_freq, inv_freq in double, reduced modulo a turn without rounding.
+  SIMDROPE_PRECISION_EXACT = 0,
+  // As PyTorch models compute: float(position) * float(inv_freq) rounded to float, then cos and sin.
+  SIMDROPE_PRECISION_FLOAT32 = 1,
+  // As flash-attention with pos_idx_in_fp32=False and a 16-bit inv_freq buffer: position, inv_freq
+  // and their product are each rounded to the 16-bit type, then cos and sin.
+  SIMDROPE_PRECISION_BF16_POSITIONS = 2,
+  SIMDROPE_PRECISION_F16_POSITIONS = 3
+} simdrope_precision;
+
+// How inv_freq[i] = theta^(-2i / rotary_dim) is changed for long contexts. Formulas and sources:
+// src/angle/frequencies.h.
+typedef enum simdrope_scaling_type {
+  SIMDROPE_SCALING_NONE = 0,
+  SIMDROPE_SCALING_LINEAR = 1,        // factor
+  SIMDROPE_SCALING_LLAMA3 = 2,        // factor, low_freq_factor, high_freq_factor, original_max_position
+  SIMDROPE_SCALING_NTK = 3,           // factor: theta * factor^(d / (d - 2)) (Hunyuan's alpha)
+  SIMDROPE_SCALING_DYNAMIC = 4,       // factor, original_max_position, seq_len
+  SIMDROPE_SCALING_YARN = 5,          // factor, original_max_position, beta_fast, beta_slow, truncate, mscale*
+  SIMDROPE_SCALING_LONGROPE = 6,      // factors, long_factors, factor, original_max_position, seq_len
+  SIMDROPE_SCALING_PROPORTIONAL = 7,  // proportion, factor
+  SIMDROPE_SCALING_FREQ_FACTORS = 8,  // factors: divisors of each inv_freq (llama.cpp)
+  SIMDROPE_SCALING_EXPLICIT = 9       // factors: inv_freq itself
+} simdrope_scaling_type;
+
+// Fields that the type does not name are ignored. 0 means "not given" where a default is stated.
+typedef struct simdrope_scaling {
+  simdrope_scaling_type type;
+  double factor;                  // context extension; > 0
+  double attention_factor;        // multiplies cos and sin; 0: what the type's paper prescribes
+  int64_t original_max_position;  // trained context length L0
+  int64_t max_position;           // extended context length; 0: L0 * factor
+  int64_t seq_len;                // current length (DYNAMIC, LONGROPE, XPos); 0: within L0
+  double low_freq_factor;
+  double high_freq_factor;
+  double beta_fast;  // 0: 32
+  double beta_slow;  // 0: 1
+  bool truncate;     // round YaRN's correction range outwards to whole pairs
+  double mscale;     // 0: not given
+  double mscale_all_dim;
+  double short_mscale;  // LongRoPE: attention factor for the short list; 0: not given
+  double long_mscale;
+  double proportion;                           // part of the head that PROPORTIONAL turns, (0, 1]
+  int32_t factor_count;                        // entries used in each list below: rotary_dim / 2
+  double factors[SIMDROPE_MAX_PAIRS];          // LONGROPE: short list
+  double long_factors[SIMDROPE_MAX_PAIRS];     // LONGROPE: long list
+} simdrope_scaling;
+
+// Which position axis and which frequency a pair takes when positions have several axes.
+typedef enum simdrope_axis_layout {
+  // sections[a] consecutive pairs for axis a; frequencies run on (Qwen2-VL M-RoPE: 16, 24, 24).
+  SIMDROPE_AXES_SECTIONS = 0,
+  // Pair i is axis 1 if i % 3 == 1 and i < 3 * sections[1], axis 2 if i % 3 == 2 and
+  // i < 3 * sections[2], else axis 0 (Qwen3-VL).
+  SIMDROPE_AXES_INTERLEAVED = 1,
+  // Axes 1 and 2 alternate over the first sections[1] + sections[2] pairs, then axis 0 (ERNIE 4.5).
+  SIMDROPE_AXES_ALTERNATE = 2,
+  // As SECTIONS, but frequencies start anew in each axis, over 2 * sections[a] dims
+  // (Qwen2-VL vision, Flux 8/28/28, Wan 22/21/21, DINOv3).
+  SIMDROPE_AXES_RESTART = 3,
+  // The first half of the pairs takes axis 0 with the even frequencies, the second half axis 1 with
+  // the odd ones (Pixtral).
+  SIMDROPE_AXES_STRIDED = 4,
+  // pair_axis says it.
+  SIMDROPE_AXES_EXPLICIT = 5
+} simdrope_axis_layout;
+
+typedef struct simdrope_axes {
+  int32_t count;  // 1 to SIMDROPE_MAX_AXES; with 1 the rest is ignored
+  simdrope_axis_layout layout;
+  int32_t sections[SIMDROPE_MAX_AXES];  // pairs of each axis, in axis order (T, H, W)
+  uint8_t pair_axis[SIMDROPE_MAX_PAIRS];
+} simdrope_axes;
+
+// XPos (arXiv 2212.10554): pair i of Q is multiplied by zeta_i^((p - center) / scale_base), of K by
+// its reciprocal, zeta_i = (2i + 0.4 d) / (1.4 d), d = rotary_dim.
+typedef struct simdrope_xpos {
+  double scale_base;  // 0: no XPos
+  double center;      // keep it fixed for as long as cached keys are in use
+  bool center_at_half_length;  // flash-attention: center = scaling.seq_len / 2, rounded down
+} simdrope_xpos;
+
+// Q of a token at position p is multiplied by 1 + beta * log(1 + floor((p + offset) / length))
+// (Ministral 3: offset 0; Llama 4: offset 1). The first axis counts.
+typedef struct simdrope_temperature {
+  double beta;  // 0: none
+  double length;
+  double offset;
+} simdrope_temperature;
+
+typedef struct simdrope_config {
+  int32_t head_dim;       // elements of one head: even, 2 to SIMDROPE_MAX_HEAD_DIM
+  int32_t rotary_dim;     // width of the rotated window, even; 0: head_dim - rotary_offset
+  int32_t rotary_offset;  // first element of the window in the head
+  int32_t split;          // HALF: distance between the elements of a pair; 0: rotary_dim / 2
+  simdrope_pairing pairing;
+  simdrope_precision precision;
+  double theta;  // base of the frequencies, > 0
+  simdrope_scaling scaling;
+  simdrope_axes axes;
+  simdrope_xpos xpos;
+  simdrope_temperature temperature;
+} simdrope_config;
+
+// theta 10000, one axis, everything else 0; head_dim must be set.
+SIMDROPE_API void simdrope_config_init(simdrope_config* config);
+
+// ---------------------------------------------------------------------------- Rope
+
+typedef struct simdrope_rope simdrope_rope;
+
+// Compiles a Config. On success *rope holds one reference, to be given back with
+// simdrope_rope_release.
+SIMDROPE_API simdrope_status simdrope_rope_create(const simdrope_config* config, simdrope_rope** rope);
+SIMDROPE_API void simdrope_rope_retain(simdrope_rope* rope);
+SIMDROPE_API void simdrope_rope_release(simdrope_rope* rope);  // NULL is allowed
+
+typedef struct simdrope_rope_info {
+  int32_t head_dim;
+  int32_t rotary_dim;
+  int32_t rotary_offset;
+  int32_t split;
+  int32_t pairs;  // rotary_dim / 2
+  int32_t axes;
+  simdrope_pairing pairing;
+  double theta;             // as configured
+  double attention_factor;  // multiplies cos and sin
+  const double* inv_freq;   // [pairs], radians per position; lives as long as the rope
+  const uint8_t* pair_axis;  // [pairs]; lives as long as the rope
+  bool distinct_keys;        // K needs rows of its own (XPos)
+  bool scales_queries;       // Q has a factor per token (temperature)
+} simdrope_rope_info;
+
+SIMDROPE_API void simdrope_rope_describe(const simdrope_rope* rope, simdrope_rope_info* info);
+
+// ---------------------------------------------------------------------------- Positions
+
+typedef enum simdrope_index_type {
+  SIMDROPE_INDEX_I32 = 0,
+  SIMDROPE_INDEX_I64 = 1,
+  SIMDROPE_INDEX_F32 = 2,  // real-valued coordinates: ids only, not with a table
+  SIMDROPE_INDEX_F64 = 3
+} simdrope_index_type;
+
+// The position of token s of batch entry b on axis a is the sum of what is given:
+//   start + offsets[b] + ids[a * axis_stride + b * batch_stride + s * seq_stride]
+// and, without ids, s itself in place of the last term. With cu_seqlens the tensor is packed: it
+// has batch 1, b counts the sequences and s restarts at 0 in each (ids stay indexed by the token).
+// An axis beyond ids_axes takes the last one given (text in a multi-axis model).
+typedef struct simdrope_positions {
+  int64_t start;
+  const void* offsets;  // [batch], or [sequences] with cu_seqlens; NULL: none
+  simdrope_index_type offsets_type;  // I32 or I64
+  int64_t offsets_count;
+  const void* ids;  // NULL: none
+  simdrope_index_type ids_type;
+  int32_t ids_axes;  // sizes of ids; ids_batch 1 is shared by the whole batch
+  int64_t ids_batch;
+  int64_t ids_seq;
+  int64_t axis_stride;
+  int64_t batch_stride;
+  int64_t seq_stride;  // 0: one position for all tokens of the sequence
+  const void* cu_seqlens;  // [sequences + 1], from 0, never falling, up to the number of tokens
+  simdrope_index_type cu_seqlens_type;  // I32 or I64
+  int64_t sequences;
+  bool padding;  // an id of -1 (on the first axis) marks padding: its token is left alone
+} simdrope_positions;
+
+#define SIMDROPE_POSITIONS_INIT \
+  { 0, NULL, SIMDROPE_INDEX_I64, 0, NULL, SIMDROPE_INDEX_I64, 1, 1, 0, 0, 0, 1, NULL, SIMDROPE_INDEX_I64, 0, false }
+
+// ---------------------------------------------------------------------------- CosSin
+
+typedef enum simdrope_dtype {
+  SIMDROPE_F32 = 0,
+  SIMDROPE_F16 = 1,  // IEEE 754 binary16
+  SIMDROPE_BF16 = 2
+} simdrope_dtype;
+
+// A view of rows of cos and sin. Entry (b, r, i), copy c, is at
+//   b * batch_stride + r * row_stride + i * column_stride + c * copy_stride
+// of cos and of sin. Reading uses copy 0; writing writes all copies. This covers [S, d/2], [S, d]
+// duplicated in halves (copy_stride d/2) or element by element (column_stride 2, copy_stride 1),
+// cos | sin in one row (sin = cos + d/2), complex pairs, and one table per batch entry.
+// Values are used as they are, never normalised.
+typedef struct simdrope_table {
+  void* cos;  // NULL: no table
+  void* sin;
+  simdrope_dtype dtype;
+  int64_t batches;  // 1: shared by the whole batch
+  int64_t rows;
+  int32_t columns;  // pairs in a row, at least rotary_dim / 2
+  int64_t batch_stride;
+  int64_t row_stride;
+  int64_t column_stride;
+  int32_t copies;
+  int64_t copy_stride;
+} simdrope_table;
+
+#define SIMDROPE_TABLE_INIT \
+  { NULL, NULL, SIMDROPE_F32, 1, 0, 0, 0, 0, 1, 1, 0 }
+
+// What becomes of a token whose position has no row in the table.
+typedef enum simdrope_out_of_range {
+  SIMDROPE_REJECT = 0,    // the call fails with OUT_OF_RANGE and names the position
+  SIMDROPE_IDENTITY = 1,  // copied unrotated
+  SIMDROPE_SKIP = 2       // its output is not written
+} simdrope_out_of_range;
+
+// The row of cos and sin of every token. Three sources:
+// - streamed: rope and positions; rows are computed inside apply, without allocating;
+// - prepared: rope and the tables that simdrope_compute_cos_sin filled, once a step for all layers;
+// - a table of the caller's: table and positions, no rope; the fields below say how it is meant.
+typedef struct simdrope_cos_sin {
+  const simdrope_rope* rope;
+  simdrope_positions positions;  // with a table: its row
+  simdrope_table table;
+  simdrope_table key_table;  // rows for K where they differ from those for Q
+  float* query_scale;  // a factor on Q for each (b, row): [batches, rows], NULL: none
+  uint8_t* padding;    // nonzero: the token of this (b, row) is left alone; NULL: none
+  // Without a rope:
+  int32_t rotary_dim;  // 0: head_dim - rotary_offset
+  int32_t rotary_offset;
+  int32_t split;  // 0: rotary_dim / 2
+  simdrope_pairing pairing;
+  const uint8_t* pair_axis;  // [rotary_dim / 2]: the position axis that each pair's row is taken by
+  float magnitude;           // multiplies cos and sin (ONNX Runtime's "scale")
+  simdrope_out_of_range out_of_range;
+} simdrope_cos_sin;
+
+#define SIMDROPE_COS_SIN_INIT                                                                   \
+  { NULL, SIMDROPE_POSITIONS_INIT, SIMDROPE_TABLE_INIT, SIMDROPE_TABLE_INIT, NULL, NULL, 0, 0, 0, \
+    SIMDROPE_HALF, NULL, 1.0f, SIMDROPE_REJECT }
+
+// ---------------------------------------------------------------------------- Tensor
+
+// A strided view of [batch, seq, heads, head_dim]; the last axis is contiguous. Strides may be
+// negative, and 0 in an input to broadcast it. Packed tokens (THD) are batch 1. Absent: heads 0.
+typedef struct simdrope_tensor {
+  void* data;
+  simdrope_dtype dtype;
+  int64_t batch;
+  int64_t seq;
+  int64_t heads;
+  int64_t head_dim;
+  int64_t batch_stride;
+  int64_t seq_stride;
+  int64_t head_stride;
+} simdrope_tensor;
+
+#define SIMDROPE_TENSOR_INIT \
+  { NULL, SIMDROPE_F32, 0, 0, 0, 0, 0, 0, 0 }
+
+// What one call rotates: q and k are rotated, v is only copied (from a packed QKV, say). Each may
+// be absent, and has its own number of heads (GQA, MQA); batch, seq and head_dim agree.
+typedef struct simdrope_qkv {
+  simdrope_tensor q;
+  simdrope_tensor k;
+  simdrope_tensor v;
+} simdrope_qkv;
+
+#define SIMDROPE_QKV_INIT \
+  { SIMDROPE_TENSOR_INIT, SIMDROPE_TENSOR_INIT, SIMDROPE_TENSOR_INIT }
+
+// ---------------------------------------------------------------------------- apply
+
+typedef struct simdrope_options {
+  bool inverse;   // rotate by the negated angle: the backward pass
+  float q_scale;  // multiplies all of Q, rotated or not (a softmax scale, say)
+  simdrope_pairing output_pairing;  // how the output's window is paired
+  int threads;  // 0: as many as the caller's TBB arena offers, if the work is worth it; 1: serial
+  // With slice_count > 0 the call does only part slice_index of slice_count, on this thread: a host
+  // with its own threads makes one call per slice. The parts do not overlap; together they are the
+  // whole.
+  int64_t slice_index;
+  int64_t slice_count;
+} simdrope_options;
+
+#define SIMDROPE_OPTIONS_INIT \
+  { false, 1.0f, SIMDROPE_SAME_PAIRING, 0, 0, 0 }
+
+// Fills the rows that `rows` points at (table; key_table, query_scale and padding where the rope
+// and positions need them; all else in `rows` is ignored) for `batch` sequences of `seq` tokens at
+// `positions`. Row (b, s) is token s of sequence b; a table with batches 1 serves positions that
+// are the same for the whole batch. options (NULL: defaults) gives threads and slices only.
+SIMDROPE_API simdrope_status simdrope_compute_cos_sin(const simdrope_rope* rope,
+                                                      const simdrope_positions* positions,
+                                                      int64_t batch, int64_t seq,
+                                                      const simdrope_cos_sin* rows,
+                                                      const simdrope_options* options);
+
+// Rotates in->q and in->k by their tokens' rows into out->q and out->k, and copies in->v to out->v.
+// For pair (x, y): x' = x cos - y sin, y' = y cos + x sin, in float, rounded once (to nearest even)
+// to the output's dtype. What lies outside the window is copied. `out` NULL rotates in place; an
+// output tensor may also be its own input, but may not overlap any input otherwise. Input and
+// output dtypes may differ. `options` NULL: defaults. The result is the same for any threads,
+// slices and layout, bit by bit.
+SIMDROPE_API simdrope_status simdrope_apply(const simdrope_cos_sin* cos_sin, const simdrope_qkv* in,
+                                            const simdrope_qkv* out, const simdrope_options* options);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif  // SIMDROPE_SIMDROPE_H_

@@ -1,0 +1,373 @@
+// simdrope in C++17, over the C ABI of simdrope.h: names, defaults and ownership, no code of its own
+// and no exceptions. Contracts stand with the C declarations.
+//
+//   Config -> Rope -> (Positions) -> CosSin -> apply(Q, K)
+#ifndef SIMDROPE_SIMDROPE_HPP_
+#define SIMDROPE_SIMDROPE_HPP_
+
+#include <simdrope/simdrope.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace simdrope {
+
+using Dtype = simdrope_dtype;
+inline constexpr Dtype f32 = SIMDROPE_F32;
+inline constexpr Dtype f16 = SIMDROPE_F16;
+inline constexpr Dtype bf16 = SIMDROPE_BF16;
+
+using Pairing = simdrope_pairing;
+inline constexpr Pairing half = SIMDROPE_HALF;
+inline constexpr Pairing interleaved = SIMDROPE_INTERLEAVED;
+
+// What a call came to: a code, and on failure a message that names the argument and its values.
+class [[nodiscard]] Status {
+ public:
+  Status() = default;
+  Status(simdrope_status code, std::string message) : code_(code), message_(std::move(message)) {}
+  // Of the C call just made on this thread.
+  static Status of(simdrope_status code) {
+    return code == SIMDROPE_OK ? Status() : Status(code, simdrope_last_error());
+  }
+
+  bool ok() const { return code_ == SIMDROPE_OK; }
+  explicit operator bool() const { return ok(); }
+  simdrope_status code() const { return code_; }
+  const std::string& message() const { return message_; }
+
+ private:
+  simdrope_status code_ = SIMDROPE_OK;
+  std::string message_;
+};
+
+// A T, or why there is none.
+template <class T>
+class [[nodiscard]] Result {
+ public:
+  Result(T value) : value_(std::move(value)) {}
+  Result(Status status) : status_(std::move(status)) {}
+
+  bool ok() const { return status_.ok(); }
+  explicit operator bool() const { return ok(); }
+  const Status& status() const { return status_; }
+  // Only when ok().
+  T& operator*() & { return value_; }
+  const T& operator*() const& { return value_; }
+  T&& operator*() && { return std::move(value_); }
+  T* operator->() { return &value_; }
+  const T* operator->() const { return &value_; }
+
+ private:
+  T value_{};
+  Status status_;
+};
+
+struct Config : simdrope_config {
+  Config() : simdrope_config() { simdrope_config_init(this); }
+  explicit Config(int head_dim, double base = 10000.0) : Config() {
+    this->head_dim = head_dim;
+    theta = base;
+  }
+};
+
+struct Options : simdrope_options {
+  Options() : simdrope_options(SIMDROPE_OPTIONS_INIT) {}
+};
+
+// ---------------------------------------------------------------------------- Tensor
+
+struct Tensor : simdrope_tensor {
+  Tensor() : simdrope_tensor(SIMDROPE_TENSOR_INIT) {}
+  Tensor(void* data, Dtype dtype, int64_t batch, int64_t seq, int64_t heads, int64_t head_dim,
+         int64_t batch_stride, int64_t seq_stride, int64_t head_stride)
+      : simdrope_tensor{data,     dtype,        batch,      seq,        heads,
+                        head_dim, batch_stride, seq_stride, head_stride} {}
+};
+
+// Contiguous [batch, seq, heads, head_dim]. Also ONNX's [batch, seq, heads * head_dim].
+inline Tensor bshd(void* data, Dtype dtype, int64_t batch, int64_t seq, int64_t heads, int64_t head_dim) {
+  return {data, dtype, batch, seq, heads, head_dim, seq * heads * head_dim, heads * head_dim, head_dim};
+}
+// Contiguous [batch, heads, seq, head_dim].
+inline Tensor bhsd(void* data, Dtype dtype, int64_t batch, int64_t seq, int64_t heads, int64_t head_dim) {
+  return {data, dtype, batch, seq, heads, head_dim, seq * heads * head_dim, head_dim, seq * head_dim};
+}
+// Contiguous [tokens, heads, head_dim]: packed sequences, or vLLM's [tokens, hidden].
+inline Tensor thd(void* data, Dtype dtype, int64_t tokens, int64_t heads, int64_t head_dim) {
+  return bshd(data, dtype, 1, tokens, heads, head_dim);
+}
+inline Tensor bshd(float* data, int64_t batch, int64_t seq, int64_t heads, int64_t head_dim) {
+  return bshd(data, f32, batch, seq, heads, head_dim);
+}
+inline Tensor bhsd(float* data, int64_t batch, int64_t seq, int64_t heads, int64_t head_dim) {
+  return bhsd(data, f32, batch, seq, heads, head_dim);
+}
+inline Tensor thd(float* data, int64_t tokens, int64_t heads, int64_t head_dim) {
+  return thd(data, f32, tokens, heads, head_dim);
+}
+
+// `count` heads of `tensor` from head `first` on.
+inline Tensor heads(Tensor tensor, int64_t first, int64_t count, int64_t element_size) {
+  tensor.data = static_cast<char*>(tensor.data) + first * tensor.head_stride * element_size;
+  tensor.heads = count;
+  return tensor;
+}
+inline int64_t size_of(Dtype dtype) { return dtype == f32 ? 4 : 2; }
+inline Tensor heads(const Tensor& tensor, int64_t first, int64_t count) {
+  return heads(tensor, first, count, size_of(tensor.dtype));
+}
+
+struct QKV : simdrope_qkv {
+  QKV() : simdrope_qkv(SIMDROPE_QKV_INIT) {}
+  QKV(const Tensor& q, const Tensor& k = {}, const Tensor& v = {}) : simdrope_qkv{q, k, v} {}
+};
+
+// Packed heads of any layout: the first q_heads are Q, then k_heads of K, then as many of V.
+// [B, S, 3, H, D] is packed_qkv(bshd(data, dtype, B, S, 3 * H, D), H, H).
+inline QKV packed_qkv(const Tensor& all, int64_t q_heads, int64_t k_heads) {
+  return {heads(all, 0, q_heads), heads(all, q_heads, k_heads), heads(all, q_heads + k_heads, k_heads)};
+}
+// Packed K and V: [B, S, 2, H, D] is packed_kv(bshd(data, dtype, B, S, 2 * H, D)).
+inline QKV packed_kv(const Tensor& all) {
+  return {Tensor(), heads(all, 0, all.heads / 2), heads(all, all.heads / 2, all.heads / 2)};
+}
+
+// ---------------------------------------------------------------------------- Positions
+
+inline constexpr simdrope_index_type index_type(const int32_t*) { return SIMDROPE_INDEX_I32; }
+inline constexpr simdrope_index_type index_type(const int64_t*) { return SIMDROPE_INDEX_I64; }
+inline constexpr simdrope_index_type index_type(const float*) { return SIMDROPE_INDEX_F32; }
+inline constexpr simdrope_index_type index_type(const double*) { return SIMDROPE_INDEX_F64; }
+
+struct Positions : simdrope_positions {
+  // start, start + 1, ... in every sequence.
+  Positions(int64_t start = 0) : simdrope_positions(SIMDROPE_POSITIONS_INIT) { this->start = start; }
+
+  // Sequence b begins at offsets[b]; Int is int32_t or int64_t.
+  template <class Int>
+  static Positions per_sequence(const Int* offsets, int64_t count) {
+    Positions p;
+    p.offsets = offsets;
+    p.offsets_type = index_type(offsets);
+    p.offsets_count = count;
+    return p;
+  }
+  // ids [seq], shared by the batch; T is int32_t, int64_t, float or double.
+  template <class T>
+  static Positions per_token(const T* ids, int64_t seq) {
+    return per_token(ids, 1, 1, seq);
+  }
+  // ids [batch, seq].
+  template <class T>
+  static Positions per_token(const T* ids, int64_t batch, int64_t seq) {
+    return per_token(ids, 1, batch, seq);
+  }
+  // ids [axes, batch, seq].
+  template <class T>
+  static Positions per_token(const T* ids, int axes, int64_t batch, int64_t seq) {
+    Positions p;
+    p.ids = ids;
+    p.ids_type = index_type(ids);
+    p.ids_axes = axes;
+    p.ids_batch = batch;
+    p.ids_seq = seq;
+    p.axis_stride = batch * seq;
+    p.batch_stride = batch == 1 ? 0 : seq;
+    return p;
+  }
+  // Packed sequences: positions restart at each boundary in cu_seqlens [sequences + 1].
+  template <class Int>
+  static Positions packed(const Int* cu_seqlens, int64_t sequences) {
+    Positions p;
+    p.cu_seqlens = cu_seqlens;
+    p.cu_seqlens_type = index_type(cu_seqlens);
+    p.sequences = sequences;
+    return p;
+  }
+  // Packed sequences, sequence b beginning at offsets[b].
+  template <class Int, class Offset>
+  static Positions packed(const Int* cu_seqlens, int64_t sequences, const Offset* offsets) {
+    Positions p = packed(cu_seqlens, sequences);
+    p.offsets = offsets;
+    p.offsets_type = index_type(offsets);
+    p.offsets_count = sequences;
+    return p;
+  }
+};
+
+// ---------------------------------------------------------------------------- Tables
+
+struct Table : simdrope_table {
+  Table() : simdrope_table(SIMDROPE_TABLE_INIT) {}
+  // cos and sin of [rows, columns], column i being pair i.
+  Table(const void* cos, const void* sin, Dtype dtype, int64_t rows, int columns) : Table() {
+    this->cos = const_cast<void*>(cos);
+    this->sin = const_cast<void*>(sin);
+    this->dtype = dtype;
+    this->rows = rows;
+    this->columns = columns;
+    row_stride = columns;
+  }
+  Table(const float* cos, const float* sin, int64_t rows, int columns) : Table(cos, sin, f32, rows, columns) {}
+
+  // [rows, 2 * pairs], each value twice: c0 c1 ... c0 c1 ... (Hugging Face).
+  static Table doubled_halves(const void* cos, const void* sin, Dtype dtype, int64_t rows, int pairs) {
+    Table t(cos, sin, dtype, rows, pairs);
+    t.row_stride = 2 * pairs;
+    t.copies = 2;
+    t.copy_stride = pairs;
+    return t;
+  }
+  // [rows, 2 * pairs], each value twice: c0 c0 c1 c1 ...
+  static Table doubled_elements(const void* cos, const void* sin, Dtype dtype, int64_t rows, int pairs) {
+    Table t(cos, sin, dtype, rows, pairs);
+    t.row_stride = 2 * pairs;
+    t.column_stride = 2;
+    t.copies = 2;
+    t.copy_stride = 1;
+    return t;
+  }
+  // [rows, 2 * pairs]: cos | sin in one row (vLLM, nano-vllm), or sin | cos.
+  static Table cos_sin_rows(const void* data, Dtype dtype, int64_t rows, int pairs, bool sin_first = false) {
+    const char* first = static_cast<const char*>(data);
+    const char* second = first + pairs * size_of(dtype);
+    Table t(sin_first ? second : first, sin_first ? first : second, dtype, rows, pairs);
+    t.row_stride = 2 * pairs;
+    return t;
+  }
+  // [rows, pairs, 2]: complex numbers cos + i sin (Meta's freqs_cis).
+  static Table complex_rows(const void* data, Dtype dtype, int64_t rows, int pairs) {
+    Table t(data, static_cast<const char*>(data) + size_of(dtype), dtype, rows, pairs);
+    t.row_stride = 2 * pairs;
+    t.column_stride = 2;
+    return t;
+  }
+  // The same form with one table of `rows` rows for each of `count` batch entries, one after another.
+  Table per_batch(int64_t count) const {
+    Table t = *this;
+    t.batches = count;
+    t.batch_stride = rows * row_stride;
+    return t;
+  }
+};
+
+// A view: where the row of each token comes from. Tables are looked up by `positions`.
+struct CosSinView : simdrope_cos_sin {
+  CosSinView() : simdrope_cos_sin(SIMDROPE_COS_SIN_INIT) {}
+  explicit CosSinView(const simdrope_table& table, Pairing pairing = half, const Positions& positions = {})
+      : CosSinView() {
+    this->table = table;
+    this->pairing = pairing;
+    this->positions = positions;
+  }
+};
+
+// Owned rows for the tokens of one step: computed once, shared by all layers and threads.
+class CosSin {
+ public:
+  CosSin() = default;
+  CosSin(CosSin&&) = default;
+  CosSin& operator=(CosSin&&) = default;
+
+  const simdrope_cos_sin& view() const { return view_; }
+  operator const simdrope_cos_sin&() const { return view_; }
+
+ private:
+  friend class Rope;
+  CosSinView view_;
+  std::shared_ptr<simdrope_rope> rope_;
+  std::vector<float> values_;
+  std::vector<uint8_t> padding_;
+};
+
+// ---------------------------------------------------------------------------- Rope
+
+class Rope {
+ public:
+  Rope() = default;
+  static Result<Rope> create(const simdrope_config& config) {
+    simdrope_rope* handle = nullptr;
+    const simdrope_status code = simdrope_rope_create(&config, &handle);
+    if (code != SIMDROPE_OK) return Status::of(code);
+    return Rope(handle);
+  }
+
+  explicit operator bool() const { return handle_ != nullptr; }
+  const simdrope_rope* get() const { return handle_.get(); }
+  simdrope_rope_info info() const {
+    simdrope_rope_info info{};
+    simdrope_rope_describe(get(), &info);
+    return info;
+  }
+
+  // Rows computed inside apply. The Rope and what `positions` points at must outlive the view.
+  CosSinView stream(const Positions& positions = {}) const {
+    CosSinView view;
+    view.rope = get();
+    view.positions = positions;
+    return view;
+  }
+
+  // Rows computed now, for `batch` sequences of `seq` tokens.
+  Result<CosSin> cos_sin(const Positions& positions, int64_t batch, int64_t seq,
+                         const Options& options = {}) const {
+    const simdrope_rope_info about = info();
+    if (batch < 0 || seq < 0 || about.pairs == 0) {
+      return Status(SIMDROPE_INVALID_ARGUMENT, "cos_sin wants a Rope, batch >= 0 and seq >= 0; batch = " +
+                                                   std::to_string(batch) + ", seq = " + std::to_string(seq));
+    }
+    const bool per_batch = positions.offsets != nullptr || (positions.ids != nullptr && positions.ids_batch > 1);
+    const int64_t batches = per_batch && positions.cu_seqlens == nullptr ? batch : 1;
+    const size_t rows = static_cast<size_t>(batches) * static_cast<size_t>(seq);
+    const size_t table_size = rows * static_cast<size_t>(about.pairs);
+    const size_t tables = about.distinct_keys ? 4 : 2;
+
+    CosSin result;
+    result.rope_ = handle_;
+    result.values_.resize(table_size * tables + (about.scales_queries ? rows : 0));
+    float* values = result.values_.data();
+    const auto table_at = [&](size_t index) {
+      float* cos = values + index * table_size;
+      return Table(cos, cos + table_size, seq, about.pairs).per_batch(batches);
+    };
+    simdrope_cos_sin& view = result.view_;
+    view.rope = get();
+    view.table = table_at(0);
+    if (about.distinct_keys) view.key_table = table_at(2);
+    if (about.scales_queries) view.query_scale = values + table_size * tables;
+    if (positions.padding) {
+      result.padding_.resize(rows);
+      view.padding = result.padding_.data();
+    }
+    const simdrope_status code = simdrope_compute_cos_sin(get(), &positions, batch, seq, &view, &options);
+    if (code != SIMDROPE_OK) return Status::of(code);
+    return result;
+  }
+
+ private:
+  explicit Rope(simdrope_rope* handle) : handle_(handle, simdrope_rope_release) {}
+  std::shared_ptr<simdrope_rope> handle_;
+};
+
+// ---------------------------------------------------------------------------- apply
+
+inline Status apply(const simdrope_cos_sin& cos_sin, const QKV& in_place, const Options& options = {}) {
+  return Status::of(simdrope_apply(&cos_sin, &in_place, nullptr, &options));
+}
+inline Status apply(const simdrope_cos_sin& cos_sin, const QKV& in, const QKV& out, const Options& options = {}) {
+  return Status::of(simdrope_apply(&cos_sin, &in, &out, &options));
+}
+// Q alone, or Q and K, in place.
+inline Status apply(const simdrope_cos_sin& cos_sin, const Tensor& q, const Options& options = {}) {
+  return apply(cos_sin, QKV(q), options);
+}
+inline Status apply(const simdrope_cos_sin& cos_sin, const Tensor& q, const Tensor& k, const Options& options = {}) {
+  return apply(cos_sin, QKV(q, k), options);
+}
+
+}  // namespace simdrope
+
+#endif  // SIMDROPE_SIMDROPE_HPP_

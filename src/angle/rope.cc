@@ -1,0 +1,104 @@
+#include "angle/rope.h"
+
+#include <cmath>
+#include <new>
+
+#include "angle/axes.h"
+#include "angle/frequencies.h"
+#include "angle/phase.h"
+#include "core/half.h"
+#include "core/status.h"
+
+namespace simdrope::impl {
+
+uint64_t PhaseStep(double inv_freq) {
+  // 1 / (2 pi) * 2^192, least significant word first.
+  static constexpr uint32_t kInverseTurn[6] = {0x4f10e410, 0x36d8a566, 0x7d4d3770,
+                                               0x7f09d5f4, 0x9391054a, 0x28be60db};
+  int exponent;
+  const double fraction = std::frexp(std::fabs(inv_freq), &exponent);
+  const uint64_t mantissa = static_cast<uint64_t>(std::ldexp(fraction, 53));
+  exponent -= 53;  // |inv_freq| = mantissa * 2^exponent
+
+  uint32_t product[8] = {};  // mantissa / (2 pi) * 2^192
+  for (int m = 0; m < 2; ++m) {
+    const uint64_t word = (mantissa >> (32 * m)) & 0xffffffffu;
+    uint64_t carry = 0;
+    for (int i = 0; i < 6; ++i) {
+      const uint64_t sum = word * kInverseTurn[i] + product[i + m] + carry;
+      product[i + m] = static_cast<uint32_t>(sum);
+      carry = sum >> 32;
+    }
+    product[6 + m] = static_cast<uint32_t>(carry);
+  }
+
+  const int shift = 192 - 64 - exponent;  // at least 107, as |inv_freq| <= kMaxInvFreq
+  const auto bit = [&](int index) { return index < 256 ? (product[index / 32] >> (index % 32)) & 1u : 0u; };
+  uint64_t step = 0;
+  for (int b = 0; b < 64; ++b) step |= uint64_t{bit(shift + b)} << b;
+  step += bit(shift - 1);
+  return inv_freq < 0 ? 0 - step : step;
+}
+
+namespace {
+
+float RoundedInvFreq(simdrope_precision precision, double inv_freq) {
+  const float rounded = static_cast<float>(inv_freq);
+  if (precision == SIMDROPE_PRECISION_BF16_POSITIONS) return RoundToBf16(rounded);
+  if (precision == SIMDROPE_PRECISION_F16_POSITIONS) return RoundToF16(rounded);
+  return rounded;
+}
+
+template <class T>
+bool Allocate(int32_t count, std::unique_ptr<T[]>* array) {
+  array->reset(new (std::nothrow) T[static_cast<size_t>(count)]);
+  return *array != nullptr;
+}
+
+}  // namespace
+
+simdrope_status MakeRope(const simdrope_config& config, std::unique_ptr<simdrope_rope>* result) {
+  Window window;
+  SIMDROPE_TRY(CheckConfig(config, &window));
+  const int32_t pairs = window.pairs();
+
+  std::unique_ptr<simdrope_rope> rope(new (std::nothrow) simdrope_rope);
+  if (rope == nullptr || !Allocate(pairs, &rope->inv_freq) || !Allocate(pairs, &rope->phase_step) ||
+      !Allocate(pairs, &rope->float_inv_freq) || !Allocate(pairs, &rope->pair_axis) ||
+      (config.xpos.scale_base > 0 && !Allocate(pairs, &rope->log2_zeta))) {
+    return Fail(SIMDROPE_OUT_OF_MEMORY, "no memory for a rope of %d pairs", pairs);
+  }
+  rope->window = window;
+  rope->head_dim = config.head_dim;
+  rope->axes = config.axes.count;
+  rope->precision = config.precision;
+  rope->theta = config.theta;
+  rope->attention_factor = AttentionFactor(config);
+  rope->temperature = config.temperature;
+  rope->xpos_scale_base = config.xpos.scale_base;
+  rope->xpos_center = config.xpos.center_at_half_length ? static_cast<double>(config.scaling.seq_len / 2)
+                                                        : config.xpos.center;
+
+  InvFreq(config, pairs, rope->inv_freq.get());
+  for (int32_t i = 0; i < pairs; ++i) {
+    const double inv_freq = rope->inv_freq[i];
+    if (!(std::fabs(inv_freq) <= kMaxInvFreq)) {
+      return Fail(SIMDROPE_INVALID_ARGUMENT, "inv_freq[%d] = %g is beyond +-2^32 radians per position", i, inv_freq);
+    }
+    rope->phase_step[i] = PhaseStep(inv_freq);
+    rope->float_inv_freq[i] = RoundedInvFreq(config.precision, inv_freq);
+    rope->pair_axis[i] = AxisOfPair(config.axes, pairs, i);
+    if (rope->has_xpos()) {
+      rope->log2_zeta[i] = std::log2((2.0 * i + 0.4 * window.rotary_dim) / (1.4 * window.rotary_dim));
+    }
+  }
+  *result = std::move(rope);
+  return SIMDROPE_OK;
+}
+
+double QueryScale(const simdrope_rope& rope, double position) {
+  const simdrope_temperature& t = rope.temperature;
+  return 1 + t.beta * std::log(1 + std::floor((position + t.offset) / t.length));
+}
+
+}  // namespace simdrope::impl

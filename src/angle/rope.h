@@ -1,0 +1,44 @@
+// The compiled form of a Config behind the C handle. Immutable but for its reference count.
+#ifndef SIMDROPE_ANGLE_ROPE_H_
+#define SIMDROPE_ANGLE_ROPE_H_
+
+#include <simdrope/simdrope.h>
+
+#include <atomic>
+#include <memory>
+
+#include "core/config.h"
+
+struct simdrope_rope {
+  std::atomic<int> references{1};
+  simdrope::impl::Window window;
+  int32_t head_dim = 0;
+  int32_t axes = 1;
+  simdrope_precision precision = SIMDROPE_PRECISION_EXACT;
+  double theta = 0;
+  double attention_factor = 1;
+  double xpos_center = 0;
+  double xpos_scale_base = 0;  // 0: no XPos
+  simdrope_temperature temperature{};
+
+  // [pairs] each.
+  std::unique_ptr<double[]> inv_freq;      // radians per position
+  std::unique_ptr<uint64_t[]> phase_step;  // EXACT: units of 2^-64 turn
+  std::unique_ptr<float[]> float_inv_freq;  // other precisions: rounded as they say
+  std::unique_ptr<uint8_t[]> pair_axis;
+  std::unique_ptr<double[]> log2_zeta;  // XPos only
+
+  bool has_xpos() const { return xpos_scale_base != 0; }
+  bool has_temperature() const { return temperature.beta != 0; }
+};
+
+namespace simdrope::impl {
+
+simdrope_status MakeRope(const simdrope_config& config, std::unique_ptr<simdrope_rope>* rope);
+
+// The factor on Q of a token at `position` (of the first axis). Only with temperature.
+double QueryScale(const simdrope_rope& rope, double position);
+
+}  // namespace simdrope::impl
+
+#endif  // SIMDROPE_ANGLE_ROPE_H_

@@ -1,0 +1,147 @@
+#include "core/tensor.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <iterator>
+
+#include "core/status.h"
+#include "kernels/kernels.h"
+
+namespace simdrope::impl {
+namespace {
+
+struct Axis {
+  const char* name;
+  int64_t size;
+  int64_t stride;  // bytes
+};
+
+struct Axes {
+  Axis list[3];
+};
+
+Axes AxesOf(const simdrope_tensor& t) {
+  const int64_t element = static_cast<int64_t>(SizeOf(t.dtype));
+  return {{{"batch", t.batch, t.batch_stride * element},
+           {"seq", t.seq, t.seq_stride * element},
+           {"head", t.heads, t.head_stride * element}}};
+}
+
+// Bytes from the lowest element's first to the highest's last, of the axes whose |stride| is below
+// `limit`.
+struct Extent {
+  int64_t before = 0;  // below data
+  int64_t after = 0;   // from data on
+  int64_t total() const { return before + after; }
+};
+
+Extent ExtentOf(const simdrope_tensor& t, int64_t limit) {
+  Extent extent;
+  extent.after = t.head_dim * static_cast<int64_t>(SizeOf(t.dtype));
+  for (const Axis& axis : AxesOf(t).list) {
+    if (axis.size < 2 || std::llabs(axis.stride) >= limit) continue;
+    (axis.stride < 0 ? extent.before : extent.after) += (axis.size - 1) * std::llabs(axis.stride);
+  }
+  return extent;
+}
+
+// Whether every stride is either below `period` or a multiple of it.
+bool HasPeriod(const simdrope_tensor& t, int64_t period) {
+  for (const Axis& axis : AxesOf(t).list) {
+    const int64_t stride = std::llabs(axis.stride);
+    if (axis.size > 1 && stride >= period && stride % period != 0) return false;
+  }
+  return true;
+}
+
+bool IsDisjoint(const simdrope_tensor& a, const simdrope_tensor& b) {
+  const auto a_data = reinterpret_cast<uintptr_t>(a.data);
+  const auto b_data = reinterpret_cast<uintptr_t>(b.data);
+  const Extent a_all = ExtentOf(a, INT64_MAX);
+  const Extent b_all = ExtentOf(b, INT64_MAX);
+  if (a_data + static_cast<uintptr_t>(a_all.after) <= b_data - static_cast<uintptr_t>(b_all.before)) return true;
+  if (b_data + static_cast<uintptr_t>(b_all.after) <= a_data - static_cast<uintptr_t>(a_all.before)) return true;
+  // Slices of one packed tensor: apart within each period of a common stride.
+  for (const Axis& axis : AxesOf(a).list) {
+    const int64_t period = std::llabs(axis.stride);
+    if (axis.size < 2 || period == 0 || !HasPeriod(a, period) || !HasPeriod(b, period)) continue;
+    const Extent a_in = ExtentOf(a, period);
+    const Extent b_in = ExtentOf(b, period);
+    const int64_t distance = static_cast<int64_t>((b_data - static_cast<uintptr_t>(b_in.before)) -
+                                                  (a_data - static_cast<uintptr_t>(a_in.before)));
+    const int64_t offset = ((distance % period) + period) % period;
+    if (offset >= a_in.total() && offset + b_in.total() <= period) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool IsSameView(const simdrope_tensor& a, const simdrope_tensor& b) {
+  const auto same_axis = [](int64_t size, int64_t x, int64_t y) { return size < 2 || x == y; };
+  return a.data == b.data && a.dtype == b.dtype && same_axis(a.batch, a.batch_stride, b.batch_stride) &&
+         same_axis(a.seq, a.seq_stride, b.seq_stride) && same_axis(a.heads, a.head_stride, b.head_stride);
+}
+
+simdrope_status CheckDtype(const char* name, simdrope_dtype dtype) {
+  if (dtype == SIMDROPE_F32 || dtype == SIMDROPE_F16 || dtype == SIMDROPE_BF16) return SIMDROPE_OK;
+  return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.dtype = %d is none of f32, f16, bf16", name, static_cast<int>(dtype));
+}
+
+simdrope_status CheckTensor(const char* name, const simdrope_tensor& t, bool is_output) {
+  SIMDROPE_TRY(CheckDtype(name, t.dtype));
+  if (t.batch < 0 || t.seq < 0 || t.heads < 0 || t.head_dim < 1) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s has sizes [%lld, %lld, %lld, %lld]; none may be negative", name,
+                static_cast<long long>(t.batch), static_cast<long long>(t.seq), static_cast<long long>(t.heads),
+                static_cast<long long>(t.head_dim));
+  }
+  int64_t elements;
+  if (__builtin_mul_overflow(t.batch, t.seq, &elements) || __builtin_mul_overflow(elements, t.heads, &elements) ||
+      __builtin_mul_overflow(elements, t.head_dim, &elements)) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s has sizes [%lld, %lld, %lld, %lld]: their product overflows", name,
+                static_cast<long long>(t.batch), static_cast<long long>(t.seq), static_cast<long long>(t.heads),
+                static_cast<long long>(t.head_dim));
+  }
+  if (elements == 0) return SIMDROPE_OK;
+  if (t.data == nullptr) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.data is NULL, but it has %lld elements", name,
+                static_cast<long long>(elements));
+  }
+  int64_t reach = t.head_dim * 4;
+  const struct {
+    const char* name;
+    int64_t size;
+    int64_t stride;
+  } axes[] = {{"batch", t.batch, t.batch_stride}, {"seq", t.seq, t.seq_stride}, {"head", t.heads, t.head_stride}};
+  for (const auto& axis : axes) {
+    int64_t bytes;
+    if (axis.stride == INT64_MIN || __builtin_mul_overflow(axis.size - 1, std::llabs(axis.stride), &bytes) ||
+        __builtin_mul_overflow(bytes, 4, &bytes) || __builtin_add_overflow(reach, bytes, &reach)) {
+      return Fail(SIMDROPE_INVALID_ARGUMENT, "%s: %s size %lld with stride %lld overflows the address range", name,
+                  axis.name, static_cast<long long>(axis.size), static_cast<long long>(axis.stride));
+    }
+  }
+  if (!is_output) return SIMDROPE_OK;
+
+  Axes sorted = AxesOf(t);
+  std::sort(std::begin(sorted.list), std::end(sorted.list),
+            [](const Axis& x, const Axis& y) { return std::llabs(x.stride) < std::llabs(y.stride); });
+  int64_t inner = t.head_dim * static_cast<int64_t>(SizeOf(t.dtype));
+  for (const Axis& axis : sorted.list) {
+    if (axis.size < 2) continue;
+    if (std::llabs(axis.stride) < inner) {
+      return Fail(SIMDROPE_INVALID_ARGUMENT, "%s: %s stride of %lld bytes makes elements of this output overlap", name,
+                  axis.name, static_cast<long long>(axis.stride));
+    }
+    inner += (axis.size - 1) * std::llabs(axis.stride);
+  }
+  return SIMDROPE_OK;
+}
+
+simdrope_status CheckDisjoint(const char* a_name, const simdrope_tensor& a, const char* b_name,
+                              const simdrope_tensor& b) {
+  if (IsEmpty(a) || IsEmpty(b) || IsDisjoint(a, b)) return SIMDROPE_OK;
+  return Fail(SIMDROPE_INVALID_ARGUMENT, "%s and %s overlap without being the same tensor", a_name, b_name);
+}
+
+}  // namespace simdrope::impl

@@ -1,0 +1,27 @@
+// Checks on tensor views: sizes, extents and overlap.
+#ifndef SIMDROPE_CORE_TENSOR_H_
+#define SIMDROPE_CORE_TENSOR_H_
+
+#include <simdrope/simdrope.h>
+
+namespace simdrope::impl {
+
+inline bool IsPresent(const simdrope_tensor& t) { return t.heads != 0; }
+inline bool IsEmpty(const simdrope_tensor& t) { return t.batch == 0 || t.seq == 0 || t.heads == 0; }
+
+// Same elements in the same order, as the same type.
+bool IsSameView(const simdrope_tensor& a, const simdrope_tensor& b);
+
+simdrope_status CheckDtype(const char* name, simdrope_dtype dtype);
+
+// Sizes not negative, data where there are elements, no address or count overflows. Of an output,
+// also that no two of its elements share an address.
+simdrope_status CheckTensor(const char* name, const simdrope_tensor& t, bool is_output);
+
+// That two checked tensors share no byte, as far as bounds and common strides tell.
+simdrope_status CheckDisjoint(const char* a_name, const simdrope_tensor& a, const char* b_name,
+                              const simdrope_tensor& b);
+
+}  // namespace simdrope::impl
+
+#endif  // SIMDROPE_CORE_TENSOR_H_

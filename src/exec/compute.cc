@@ -1,0 +1,117 @@
+#include "exec/compute.h"
+
+#include <cstring>
+
+#include "angle/rope.h"
+#include "core/half.h"
+#include "core/status.h"
+#include "exec/parallel.h"
+#include "exec/rows.h"
+
+namespace simdrope::impl {
+namespace {
+
+// Tokens that are computed together, so that neighbouring tasks do not share a cache line.
+constexpr int64_t kGrain = 16;
+
+void* ElementAt(void* data, simdrope_dtype dtype, int64_t index) {
+  return static_cast<char*>(data) + index * static_cast<int64_t>(SizeOf(dtype));
+}
+
+void Scatter(const Kernels& kernels, const float* values, int32_t pairs, const simdrope_table& t, void* destination) {
+  uint32_t converted[SIMDROPE_MAX_PAIRS];
+  kernels.copy[SIMDROPE_F32][t.dtype](values, converted, static_cast<size_t>(pairs), 1.0f);
+  const size_t size = SizeOf(t.dtype);
+  for (int32_t c = 0; c < t.copies; ++c) {
+    for (int32_t i = 0; i < pairs; ++i) {
+      std::memcpy(ElementAt(destination, t.dtype, i * t.column_stride + c * t.copy_stride),
+                  reinterpret_cast<const char*>(converted) + static_cast<size_t>(i) * size, size);
+    }
+  }
+}
+
+void FillRow(const Kernels& kernels, const simdrope_rope& rope, const TokenPositions& tokens, Side side,
+             const simdrope_table& t, int64_t b, int64_t s) {
+  const int32_t pairs = rope.window.pairs();
+  const int64_t at = b * t.batch_stride + s * t.row_stride;
+  void* cos = ElementAt(t.cos, t.dtype, at);
+  void* sin = ElementAt(t.sin, t.dtype, at);
+  if (t.dtype == SIMDROPE_F32 && t.column_stride == 1 && t.copies == 1) {
+    ComputeRow(kernels, rope, tokens, side, static_cast<float*>(cos), static_cast<float*>(sin));
+    return;
+  }
+  float natural[2 * SIMDROPE_MAX_PAIRS];
+  ComputeRow(kernels, rope, tokens, side, natural, natural + pairs);
+  Scatter(kernels, natural, pairs, t, cos);
+  Scatter(kernels, natural + pairs, pairs, t, sin);
+}
+
+simdrope_status CheckDestination(const char* name, const simdrope_table& t, int32_t pairs, int64_t batch, int64_t seq,
+                                 bool shared) {
+  SIMDROPE_TRY(CheckTable(name, t, pairs, batch));
+  if (t.rows < seq) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s has %lld rows, but there are %lld tokens", name,
+                static_cast<long long>(t.rows), static_cast<long long>(seq));
+  }
+  if (!shared && t.batches != batch) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.batches = %lld, but positions differ among the %lld batch entries",
+                name, static_cast<long long>(t.batches), static_cast<long long>(batch));
+  }
+  const int64_t width = (pairs - 1) * t.column_stride + (t.copies - 1) * t.copy_stride + 1;
+  if (t.copy_stride < 0 || (seq > 1 && t.row_stride < width)) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.row_stride = %lld makes rows of %lld elements overlap", name,
+                static_cast<long long>(t.row_stride), static_cast<long long>(width));
+  }
+  return SIMDROPE_OK;
+}
+
+}  // namespace
+
+simdrope_status ComputeCosSin(const simdrope_rope& rope, const simdrope_positions& positions, int64_t batch,
+                              int64_t seq, const simdrope_cos_sin& rows, const simdrope_options& options) {
+  const Kernels* kernels;
+  SIMDROPE_TRY(FindKernels(&kernels));
+  SIMDROPE_TRY(CheckThreads(options));
+  int64_t tokens;
+  if (batch < 0 || seq < 0 || __builtin_mul_overflow(batch, seq, &tokens)) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "batch = %lld and seq = %lld must be >= 0 and their product fit",
+                static_cast<long long>(batch), static_cast<long long>(seq));
+  }
+  SIMDROPE_TRY(CheckPositions(positions, batch, seq));
+  SIMDROPE_TRY(CheckReach(rope, positions, batch, seq));
+  if (tokens == 0) return SIMDROPE_OK;
+  const int32_t pairs = rope.window.pairs();
+  const bool shared = IsSharedByBatch(positions);
+  SIMDROPE_TRY(CheckDestination("rows.table", rows.table, pairs, batch, seq, shared));
+  if (rope.has_xpos()) {
+    SIMDROPE_TRY(CheckDestination("rows.key_table", rows.key_table, pairs, batch, seq, shared));
+    if (rows.key_table.batches != rows.table.batches) {
+      return Fail(SIMDROPE_INVALID_ARGUMENT, "rows.key_table.batches = %lld, but rows.table.batches = %lld",
+                  static_cast<long long>(rows.key_table.batches), static_cast<long long>(rows.table.batches));
+    }
+  }
+  if (rope.has_temperature() && rows.query_scale == nullptr) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "rows.query_scale is NULL, but the rope scales queries by position");
+  }
+  if (positions.padding && rows.padding == nullptr) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "rows.padding is NULL, but positions declare padding");
+  }
+
+  const int64_t count = rows.table.batches * seq;
+  ForRanges(options, count, kGrain, count * pairs * 64, [&](Range range) {
+    TokenPositions position(positions);
+    for (int64_t t = range.begin; t < range.end; ++t) {
+      const int64_t b = t / seq;
+      const int64_t s = t % seq;
+      position.MoveTo(b, s);
+      FillRow(*kernels, rope, position, Side::kQuery, rows.table, b, s);
+      if (rope.has_xpos()) FillRow(*kernels, rope, position, Side::kKey, rows.key_table, b, s);
+      const int64_t row = b * rows.table.rows + s;
+      if (rope.has_temperature()) rows.query_scale[row] = QueryScaleOf(rope, position);
+      if (positions.padding) rows.padding[row] = position.is_padding();
+    }
+  });
+  return SIMDROPE_OK;
+}
+
+}  // namespace simdrope::impl

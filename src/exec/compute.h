@@ -1,0 +1,15 @@
+// Writing rows of cos and sin into tables of any form.
+#ifndef SIMDROPE_EXEC_COMPUTE_H_
+#define SIMDROPE_EXEC_COMPUTE_H_
+
+#include <simdrope/simdrope.h>
+
+namespace simdrope::impl {
+
+// simdrope_compute_cos_sin.
+simdrope_status ComputeCosSin(const simdrope_rope& rope, const simdrope_positions& positions, int64_t batch,
+                              int64_t seq, const simdrope_cos_sin& rows, const simdrope_options& options);
+
+}  // namespace simdrope::impl
+
+#endif  // SIMDROPE_EXEC_COMPUTE_H_

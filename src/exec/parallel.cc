@@ -1,0 +1,72 @@
+// The only translation unit that sees TBB.
+#include "exec/parallel.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "core/status.h"
+
+#if SIMDROPE_HAVE_TBB
+#include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/task_arena.h>
+#endif
+
+namespace simdrope::impl {
+namespace {
+
+// Bytes below which a second thread costs more than it saves: waking it takes about as long as
+// one thread takes over this much in cache.
+constexpr int64_t kMinBytesPerPart = 64 * 1024;
+
+constexpr int64_t kMaxParts = 1024;
+
+}  // namespace
+
+#if SIMDROPE_HAVE_TBB
+
+int MaxThreads() { return tbb::this_task_arena::max_concurrency(); }
+
+void ParallelFor(int64_t count, void (*body)(void* context, int64_t index), void* context) {
+  // TBB may throw when it finds no memory for its tasks; the parts it never began are done here.
+  // In place a part may not be done twice, so each is claimed first.
+  std::atomic<uint64_t> claimed[kMaxParts / 64] = {};
+  const auto claim_and_run = [&](int64_t index) {
+    const uint64_t bit = uint64_t{1} << (index % 64);
+    if ((claimed[index / 64].fetch_or(bit, std::memory_order_relaxed) & bit) == 0) body(context, index);
+  };
+  try {
+    tbb::parallel_for(int64_t{0}, count, claim_and_run, tbb::simple_partitioner());
+  } catch (...) {
+    for (int64_t index = 0; index < count; ++index) claim_and_run(index);
+  }
+}
+
+#else
+
+int MaxThreads() { return 1; }
+
+void ParallelFor(int64_t count, void (*body)(void* context, int64_t index), void* context) {
+  for (int64_t index = 0; index < count; ++index) body(context, index);
+}
+
+#endif
+
+simdrope_status CheckThreads(const simdrope_options& options) {
+  if (options.threads < 0) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "options.threads = %d must be >= 0", options.threads);
+  }
+  if (options.slice_count < 0 ||
+      (options.slice_count > 0 && (options.slice_index < 0 || options.slice_index >= options.slice_count))) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "options.slice_index = %lld is not in [0, slice_count = %lld)",
+                static_cast<long long>(options.slice_index), static_cast<long long>(options.slice_count));
+  }
+  return SIMDROPE_OK;
+}
+
+int64_t PartsFor(const simdrope_options& options, int64_t size, int64_t bytes) {
+  int64_t threads = MaxThreads();
+  if (options.threads > 0) threads = std::min<int64_t>(threads, options.threads);
+  return std::clamp<int64_t>(std::min(size, bytes / kMinBytesPerPart), 1, std::min(threads, kMaxParts));
+}
+
+}  // namespace simdrope::impl

@@ -1,0 +1,252 @@
+#include "exec/rows.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "angle/rope.h"
+#include "core/half.h"
+#include "core/status.h"
+#include "core/tensor.h"
+
+namespace simdrope::impl {
+namespace {
+
+constexpr double kTurnsPerRadian = 0.15915494309189533577;
+constexpr double kMaxReach = 0x1p48;  // radians that the float and real-valued paths can reduce
+
+double MaxInvFreq(const simdrope_rope& rope) {
+  double max = 0;
+  for (int32_t i = 0; i < rope.window.pairs(); ++i) max = std::max(max, std::fabs(rope.inv_freq[i]));
+  return max;
+}
+
+// position * inv_freq as a 16-bit or 32-bit float computation would have it.
+float RoundedAngle(simdrope_precision precision, double position, float inv_freq) {
+  const float p = static_cast<float>(position);
+  if (precision == SIMDROPE_PRECISION_BF16_POSITIONS) return RoundToBf16(RoundToBf16(p) * inv_freq);
+  if (precision == SIMDROPE_PRECISION_F16_POSITIONS) return RoundToF16(RoundToF16(p) * inv_freq);
+  return p * inv_freq;
+}
+
+float TableValue(const void* data, simdrope_dtype dtype, int64_t index) {
+  switch (dtype) {
+    case SIMDROPE_F32: return static_cast<const float*>(data)[index];
+    case SIMDROPE_F16: return ToFloat(static_cast<const F16*>(data)[index]);
+    case SIMDROPE_BF16: return ToFloat(static_cast<const Bf16*>(data)[index]);
+  }
+  return 0;
+}
+
+const void* Element(const void* data, simdrope_dtype dtype, int64_t index) {
+  return static_cast<const char*>(data) + index * static_cast<int64_t>(SizeOf(dtype));
+}
+
+}  // namespace
+
+float QueryScaleOf(const simdrope_rope& rope, const TokenPositions& tokens) {
+  return rope.has_temperature() ? static_cast<float>(QueryScale(rope, tokens.real_on_axis(0))) : 1.0f;
+}
+
+void ComputeRow(const Kernels& kernels, const simdrope_rope& rope, const TokenPositions& tokens, Side side, float* cos,
+                float* sin) {
+  const size_t pairs = static_cast<size_t>(rope.window.pairs());
+  const uint8_t* axis = rope.pair_axis.get();
+  double pair_factor[SIMDROPE_MAX_PAIRS];
+  Magnitude magnitude{rope.attention_factor, nullptr};
+  if (rope.has_xpos()) {
+    for (size_t i = 0; i < pairs; ++i) {
+      const double distance = (tokens.real_on_axis(axis[i]) - rope.xpos_center) / rope.xpos_scale_base;
+      pair_factor[i] = std::exp2((side == Side::kQuery ? distance : -distance) * rope.log2_zeta[i]);
+    }
+    magnitude.pair_factor = pair_factor;
+  }
+  if (rope.precision != SIMDROPE_PRECISION_EXACT) {
+    float angle[SIMDROPE_MAX_PAIRS];
+    for (size_t i = 0; i < pairs; ++i) {
+      angle[i] = RoundedAngle(rope.precision, tokens.real_on_axis(axis[i]), rope.float_inv_freq[i]);
+    }
+    kernels.cos_sin_of_angles(angle, magnitude, pairs, cos, sin);
+  } else if (tokens.is_real()) {
+    double turns[SIMDROPE_MAX_PAIRS];
+    for (size_t i = 0; i < pairs; ++i) turns[i] = tokens.real_on_axis(axis[i]) * rope.inv_freq[i] * kTurnsPerRadian;
+    kernels.cos_sin_of_turns(turns, magnitude, pairs, cos, sin);
+  } else if (rope.axes == 1) {
+    kernels.cos_sin_of_phases({rope.phase_step.get(), nullptr, tokens.on_axis(0)}, magnitude, pairs, cos, sin);
+  } else {
+    int64_t on_axis[SIMDROPE_MAX_AXES];
+    int64_t position[SIMDROPE_MAX_PAIRS];
+    for (int32_t a = 0; a < rope.axes; ++a) on_axis[a] = tokens.on_axis(a);
+    for (size_t i = 0; i < pairs; ++i) position[i] = on_axis[axis[i]];
+    kernels.cos_sin_of_phases({rope.phase_step.get(), position, 0}, magnitude, pairs, cos, sin);
+  }
+}
+
+simdrope_status CheckReach(const simdrope_rope& rope, const simdrope_positions& positions, int64_t batch,
+                           int64_t seq) {
+  const bool real = positions.ids != nullptr && IsReal(positions.ids_type);
+  if (rope.precision == SIMDROPE_PRECISION_EXACT && !real) return SIMDROPE_OK;
+  const double reach = RealReach(positions, batch, seq, rope.axes) * MaxInvFreq(rope);
+  if (reach < kMaxReach) return SIMDROPE_OK;
+  return Fail(SIMDROPE_UNSUPPORTED, "positions reach angles of %g radians; this precision turns up to 2^48", reach);
+}
+
+simdrope_status CheckTable(const char* name, const simdrope_table& t, int32_t pairs, int64_t batch) {
+  SIMDROPE_TRY(CheckDtype(name, t.dtype));
+  if (t.cos == nullptr || t.sin == nullptr) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s wants both cos and sin", name);
+  }
+  if (t.rows < 0 || t.columns < pairs) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s has %lld rows of %d columns, but rotary_dim / 2 = %d", name,
+                static_cast<long long>(t.rows), t.columns, pairs);
+  }
+  if (t.batches != 1 && t.batches != batch) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.batches = %lld, but the batch is %lld", name,
+                static_cast<long long>(t.batches), static_cast<long long>(batch));
+  }
+  if (t.copies < 1 || t.column_stride < 1) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.copies = %d and column_stride = %lld must be at least 1", name,
+                t.copies, static_cast<long long>(t.column_stride));
+  }
+  int64_t reach, more;
+  if (__builtin_mul_overflow(std::max<int64_t>(t.rows, 1), t.row_stride, &reach) ||
+      __builtin_mul_overflow(t.batches, t.batch_stride, &more) || __builtin_add_overflow(reach, more, &reach) ||
+      __builtin_mul_overflow(reach, 4, &reach)) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s: %lld rows with stride %lld overflow the address range", name,
+                static_cast<long long>(t.rows), static_cast<long long>(t.row_stride));
+  }
+  return SIMDROPE_OK;
+}
+
+simdrope_status RowSource::Make(const Kernels& kernels, const simdrope_cos_sin& cos_sin, const Window& window,
+                                int64_t batch, int64_t seq, RowSource* source) {
+  RowSource result;
+  result.kernels_ = &kernels;
+  result.cos_sin_ = cos_sin;
+  result.pairs_ = window.pairs();
+  result.tokens_ = TokenPositions(cos_sin.positions);
+  SIMDROPE_TRY(CheckPositions(cos_sin.positions, batch, seq));
+
+  if (result.is_streamed()) {
+    if (cos_sin.rope == nullptr) {
+      return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin has neither a rope nor a table");
+    }
+    SIMDROPE_TRY(CheckReach(*cos_sin.rope, cos_sin.positions, batch, seq));
+    *source = result;
+    return SIMDROPE_OK;
+  }
+
+  SIMDROPE_TRY(CheckTable("cos_sin.table", cos_sin.table, window.pairs(), batch));
+  if (cos_sin.key_table.cos != nullptr) {
+    SIMDROPE_TRY(CheckTable("cos_sin.key_table", cos_sin.key_table, window.pairs(), batch));
+    if (cos_sin.key_table.rows != cos_sin.table.rows) {
+      return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.key_table has %lld rows, cos_sin.table %lld",
+                  static_cast<long long>(cos_sin.key_table.rows), static_cast<long long>(cos_sin.table.rows));
+    }
+  }
+  if (!std::isfinite(cos_sin.magnitude)) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.magnitude = %g must be finite", static_cast<double>(cos_sin.magnitude));
+  }
+  if (cos_sin.out_of_range < SIMDROPE_REJECT || cos_sin.out_of_range > SIMDROPE_SKIP) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.out_of_range = %d is none of the simdrope_out_of_range",
+                static_cast<int>(cos_sin.out_of_range));
+  }
+  const simdrope_positions& p = cos_sin.positions;
+  if (p.ids != nullptr && IsReal(p.ids_type)) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "a table is looked up by integer positions, but ids are real-valued");
+  }
+  if (cos_sin.pair_axis != nullptr && cos_sin.rope == nullptr) {
+    for (int32_t i = 0; i < window.pairs(); ++i) {
+      if (cos_sin.pair_axis[i] >= SIMDROPE_MAX_AXES) {
+        return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.pair_axis[%d] = %d must be below %d", i, cos_sin.pair_axis[i],
+                    SIMDROPE_MAX_AXES);
+      }
+      result.axes_ = std::max(result.axes_, cos_sin.pair_axis[i] + 1);
+    }
+  }
+  if (cos_sin.out_of_range == SIMDROPE_REJECT) {
+    SIMDROPE_TRY(result.CheckRange(batch, seq));
+  }
+  *source = result;
+  return SIMDROPE_OK;
+}
+
+simdrope_status RowSource::CheckRange(int64_t batch, int64_t seq) {
+  PositionRange range;
+  if (!RangeOf(cos_sin_.positions, batch, seq, axes_, &range) || (HasRow(range.least) && HasRow(range.greatest))) {
+    return SIMDROPE_OK;
+  }
+  for (int64_t b = 0; b < batch; ++b) {
+    for (int64_t s = 0; s < seq; ++s) {
+      tokens_.MoveTo(b, s);
+      if (tokens_.is_padding()) continue;
+      for (int32_t a = 0; a < axes_; ++a) {
+        const int64_t position = tokens_.on_axis(a);
+        if (HasRow(position)) continue;
+        return Fail(SIMDROPE_OUT_OF_RANGE, "positions[%lld] (batch %lld, token %lld, axis %d) = %lld, but the cos_sin table has %lld rows",
+                    static_cast<long long>(b * seq + s), static_cast<long long>(b), static_cast<long long>(s), a,
+                    static_cast<long long>(position), static_cast<long long>(cos_sin_.table.rows));
+      }
+    }
+  }
+  return SIMDROPE_OK;
+}
+
+void RowSource::MoveTo(int64_t b, int64_t s) {
+  batch_ = b;
+  tokens_.MoveTo(b, s);
+}
+
+TokenAction RowSource::action() const {
+  if (tokens_.is_padding()) return TokenAction::kSkip;
+  if (is_streamed()) return TokenAction::kRotate;
+  for (int32_t a = 0; a < axes_; ++a) {
+    if (HasRow(tokens_.on_axis(a))) continue;
+    return cos_sin_.out_of_range == SIMDROPE_SKIP ? TokenAction::kSkip : TokenAction::kCopy;
+  }
+  if (cos_sin_.padding != nullptr && cos_sin_.padding[RowNumber()] != 0) return TokenAction::kSkip;
+  return TokenAction::kRotate;
+}
+
+int64_t RowSource::RowNumber() const {
+  const int64_t entry = cos_sin_.table.batches == 1 ? 0 : batch_;
+  return entry * cos_sin_.table.rows + tokens_.on_axis(0);
+}
+
+float RowSource::query_scale() const {
+  if (is_streamed()) return QueryScaleOf(*cos_sin_.rope, tokens_);
+  return cos_sin_.query_scale != nullptr ? cos_sin_.query_scale[RowNumber()] : 1.0f;
+}
+
+bool RowSource::has_key_rows() const {
+  return is_streamed() ? cos_sin_.rope->has_xpos() : cos_sin_.key_table.cos != nullptr;
+}
+
+AngleRow RowSource::Row(Side side, float* scratch) const {
+  float* cos = scratch;
+  float* sin = scratch + pairs_;
+  if (is_streamed()) {
+    ComputeRow(*kernels_, *cos_sin_.rope, tokens_, side, cos, sin);
+    return {cos, sin};
+  }
+  const bool key = side == Side::kKey && cos_sin_.key_table.cos != nullptr;
+  const simdrope_table& t = key ? cos_sin_.key_table : cos_sin_.table;
+  const int64_t entry = t.batches == 1 ? 0 : batch_ * t.batch_stride;
+  if (axes_ == 1 && t.column_stride == 1) {
+    const int64_t at = entry + tokens_.on_axis(0) * t.row_stride;
+    const void* table_cos = Element(t.cos, t.dtype, at);
+    const void* table_sin = Element(t.sin, t.dtype, at);
+    if (t.dtype == SIMDROPE_F32) return {static_cast<const float*>(table_cos), static_cast<const float*>(table_sin)};
+    kernels_->copy[t.dtype][SIMDROPE_F32](table_cos, cos, static_cast<size_t>(pairs_), 1.0f);
+    kernels_->copy[t.dtype][SIMDROPE_F32](table_sin, sin, static_cast<size_t>(pairs_), 1.0f);
+    return {cos, sin};
+  }
+  for (int32_t i = 0; i < pairs_; ++i) {
+    const int32_t axis = axes_ == 1 ? 0 : cos_sin_.pair_axis[i];
+    const int64_t at = entry + tokens_.on_axis(axis) * t.row_stride + i * t.column_stride;
+    cos[i] = TableValue(t.cos, t.dtype, at);
+    sin[i] = TableValue(t.sin, t.dtype, at);
+  }
+  return {cos, sin};
+}
+
+}  // namespace simdrope::impl

@@ -1,0 +1,72 @@
+// The row of cos and sin of each token, from whichever source a simdrope_cos_sin names.
+#ifndef SIMDROPE_EXEC_ROWS_H_
+#define SIMDROPE_EXEC_ROWS_H_
+
+#include <simdrope/simdrope.h>
+
+#include "core/config.h"
+#include "exec/positions.h"
+#include "kernels/kernels.h"
+
+namespace simdrope::impl {
+
+enum class Side { kQuery, kKey };
+
+enum class TokenAction {
+  kRotate,
+  kCopy,  // unrotated
+  kSkip,  // its output is not written
+};
+
+// A row in natural order: pairs floats each.
+struct AngleRow {
+  const float* cos;
+  const float* sin;
+};
+
+// cos and sin of `rope` at the current token of `tokens`; with XPos it depends on the side.
+void ComputeRow(const Kernels& kernels, const simdrope_rope& rope, const TokenPositions& tokens, Side side, float* cos,
+                float* sin);
+
+// The factor on Q of the current token.
+float QueryScaleOf(const simdrope_rope& rope, const TokenPositions& tokens);
+
+// That `rope` can turn by `positions` in its precision.
+simdrope_status CheckReach(const simdrope_rope& rope, const simdrope_positions& positions, int64_t batch, int64_t seq);
+
+// That `table` is well-formed and serves `pairs` pairs and `batch` entries.
+simdrope_status CheckTable(const char* name, const simdrope_table& table, int32_t pairs, int64_t batch);
+
+// A checked simdrope_cos_sin, ready to be walked by one thread. Copy it for each.
+class RowSource {
+ public:
+  static simdrope_status Make(const Kernels& kernels, const simdrope_cos_sin& cos_sin, const Window& window,
+                              int64_t batch, int64_t seq, RowSource* source);
+
+  void MoveTo(int64_t b, int64_t s);
+  TokenAction action() const;
+  float query_scale() const;
+  // Whether Q and K have different rows.
+  bool has_key_rows() const;
+  // The row of the current token; `scratch` has room for 2 * pairs floats.
+  AngleRow Row(Side side, float* scratch) const;
+  // Whether rows may hold NaN of any kind: a caller's table.
+  bool is_from_caller() const { return cos_sin_.rope == nullptr; }
+
+ private:
+  bool is_streamed() const { return cos_sin_.table.cos == nullptr; }
+  bool HasRow(int64_t position) const { return position >= 0 && position < cos_sin_.table.rows; }
+  int64_t RowNumber() const;  // of the current token in query_scale and padding
+  simdrope_status CheckRange(int64_t batch, int64_t seq);
+
+  const Kernels* kernels_ = nullptr;
+  simdrope_cos_sin cos_sin_{};
+  int32_t pairs_ = 0;
+  int32_t axes_ = 1;  // that the table is looked up by
+  TokenPositions tokens_{simdrope_positions{}};
+  int64_t batch_ = 0;
+};
+
+}  // namespace simdrope::impl
+
+#endif  // SIMDROPE_EXEC_ROWS_H_

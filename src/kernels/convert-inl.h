@@ -1,0 +1,208 @@
+// Loading and storing f32, f16 and bf16 as vectors of float. Rounding is to nearest even and keeps
+// NaN and subnormals on every target (Highway 1.0.3 truncates to bf16, and rounds to f16 wrongly
+// below AVX2).
+#if defined(SIMDROPE_CONVERT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef SIMDROPE_CONVERT_INL_H_
+#undef SIMDROPE_CONVERT_INL_H_
+#else
+#define SIMDROPE_CONVERT_INL_H_
+#endif
+
+#include "core/half.h"
+#include "hwy/highway.h"
+#include "kernels/vectors-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace simdrope::impl {
+namespace HWY_NAMESPACE {
+
+#undef SIMDROPE_HARDWARE_F16
+#if (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2 && !defined(HWY_DISABLE_F16C)) || HWY_ARCH_ARM_A64
+#define SIMDROPE_HARDWARE_F16 1
+#else
+#define SIMDROPE_HARDWARE_F16 0
+#endif
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
+#undef SIMDROPE_HARDWARE_F16
+#define SIMDROPE_HARDWARE_F16 0
+#endif
+
+template <class D>
+using Words = hn::RebindToUnsigned<D>;  // uint32_t lanes of a float vector
+template <class D>
+using Halves = hn::Rebind<uint16_t, D>;  // as many uint16_t lanes
+
+inline const uint16_t* Bits(const F16* p) { return &p->bits; }
+inline const uint16_t* Bits(const Bf16* p) { return &p->bits; }
+inline uint16_t* Bits(F16* p) { return &p->bits; }
+inline uint16_t* Bits(Bf16* p) { return &p->bits; }
+
+// ---- bf16: the upper half of a float
+
+template <class D, class VU = hn::Vec<Words<D>>>
+HWY_INLINE hn::Vec<D> FromUpperHalf(D d, VU words) {
+  return hn::BitCast(d, hn::And(words, hn::Set(Words<D>(), 0xffff0000u)));
+}
+template <class D, class VU = hn::Vec<Words<D>>>
+HWY_INLINE hn::Vec<D> FromLowerHalf(D d, VU words) {
+  return hn::BitCast(d, hn::ShiftLeft<16>(words));
+}
+
+// Which NaN a rounding to bf16 may meet.
+enum class NaNs {
+  kAny,
+  kBf16,  // its low 16 bits are clear, so rounding leaves it a NaN without a test
+};
+
+// The float's bits, rounded so that the upper half is the bf16; the lower half is arbitrary.
+template <NaNs kNaNs, class D>
+HWY_INLINE hn::Vec<Words<D>> RoundToUpperHalf(D, hn::Vec<D> v) {
+  const Words<D> du;
+  const auto bits = hn::BitCast(du, v);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1u));
+  const auto rounded = hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7fffu)));
+  if constexpr (kNaNs == NaNs::kBf16) return rounded;
+  const auto quiet = hn::Or(bits, hn::Set(du, 0x400000u));
+  return hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(v)), quiet, rounded);
+}
+
+// ---- f16, and narrowing
+
+template <class D>
+HWY_INLINE hn::Vec<Halves<D>> Narrow(D, hn::Vec<Words<D>> words) {
+  const hn::RebindToSigned<Words<D>> di;
+  return hn::DemoteTo(Halves<D>(), hn::BitCast(di, words));  // words < 2^16
+}
+
+template <class D>
+HWY_INLINE hn::Vec<D> FloatOfF16(D d, hn::Vec<Halves<D>> halves) {
+#if SIMDROPE_HARDWARE_F16
+  return hn::PromoteTo(d, hn::BitCast(hn::Rebind<hwy::float16_t, D>(), halves));
+#else
+  const Words<D> du;
+  const auto words = hn::PromoteTo(du, halves);
+  const auto sign = hn::ShiftLeft<16>(hn::And(words, hn::Set(du, 0x8000u)));
+  const auto magnitude = hn::ShiftLeft<13>(hn::And(words, hn::Set(du, 0x7fffu)));
+  const auto rebias = hn::Set(du, 112u << 23);
+  const auto normal = hn::Add(magnitude, rebias);
+  const auto special = hn::Add(normal, rebias);  // infinity, NaN
+  const auto least_normal = hn::Set(du, 113u << 23);
+  const auto subnormal = hn::BitCast(
+      du, hn::Sub(hn::BitCast(d, hn::Add(magnitude, least_normal)), hn::BitCast(d, least_normal)));
+  auto bits = hn::IfThenElse(hn::Lt(magnitude, hn::Set(du, 1u << 23)), subnormal, normal);
+  bits = hn::IfThenElse(hn::Gt(magnitude, hn::Set(du, (31u << 23) - 1)), special, bits);
+  return hn::BitCast(d, hn::Or(bits, sign));
+#endif
+}
+
+template <class D>
+HWY_INLINE hn::Vec<Halves<D>> F16OfFloat(D d, hn::Vec<D> v) {
+#if SIMDROPE_HARDWARE_F16
+  return hn::BitCast(Halves<D>(), hn::DemoteTo(hn::Rebind<hwy::float16_t, D>(), v));
+#else
+  const Words<D> du;
+  const auto bits = hn::BitCast(du, v);
+  const auto sign = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 0x8000u));
+  const auto magnitude = hn::And(bits, hn::Set(du, 0x7fffffffu));
+  const auto odd = hn::And(hn::ShiftRight<13>(magnitude), hn::Set(du, 1u));
+  const auto rebiased = hn::Sub(magnitude, hn::Set(du, 112u << 23));
+  const auto normal = hn::ShiftRight<13>(hn::Add(rebiased, hn::Add(odd, hn::Set(du, 0xfffu))));
+  const auto point_five = hn::Set(d, 0.5f);  // its last place is 2^-24, that of a subnormal f16
+  const auto subnormal = hn::Sub(hn::BitCast(du, hn::Add(hn::BitCast(d, magnitude), point_five)),
+                                 hn::BitCast(du, point_five));
+  const auto payload = hn::And(hn::ShiftRight<13>(magnitude), hn::Set(du, 0x3ffu));
+  const auto nan = hn::Or(payload, hn::Set(du, 0x7e00u));
+  auto half = hn::IfThenElse(hn::Lt(magnitude, hn::Set(du, 0x38800000u)), subnormal, normal);
+  half = hn::IfThenElse(hn::Gt(magnitude, hn::Set(du, 0x477fefffu)), hn::Set(du, 0x7c00u), half);
+  half = hn::IfThenElse(hn::Gt(magnitude, hn::Set(du, 0x7f800000u)), nan, half);
+  return Narrow(d, hn::Or(half, sign));
+#endif
+}
+
+// ---- consecutive elements
+
+template <class D>
+HWY_INLINE hn::Vec<D> LoadFloats(D d, const float* p) {
+  return hn::LoadU(d, p);
+}
+template <class D>
+HWY_INLINE hn::Vec<D> LoadFloats(D d, const F16* p) {
+  return FloatOfF16(d, hn::LoadU(Halves<D>(), Bits(p)));
+}
+template <class D>
+HWY_INLINE hn::Vec<D> LoadFloats(D d, const Bf16* p) {
+  return FromLowerHalf(d, hn::PromoteTo(Words<D>(), hn::LoadU(Halves<D>(), Bits(p))));
+}
+
+template <NaNs kNaNs, class D>
+HWY_INLINE void StoreFloats(hn::Vec<D> v, D d, float* p) {
+  hn::StoreU(v, d, p);
+}
+template <NaNs kNaNs, class D>
+HWY_INLINE void StoreFloats(hn::Vec<D> v, D d, F16* p) {
+  hn::StoreU(F16OfFloat(d, v), Halves<D>(), Bits(p));
+}
+template <NaNs kNaNs, class D>
+HWY_INLINE void StoreFloats(hn::Vec<D> v, D d, Bf16* p) {
+  hn::StoreU(Narrow(d, hn::ShiftRight<16>(RoundToUpperHalf<kNaNs>(d, v))), Halves<D>(), Bits(p));
+}
+
+// ---- interleaved elements: x0 y0 x1 y1 ...
+
+template <class D>
+using TwoHalves = hn::Repartition<uint16_t, Words<D>>;  // a word of two 16-bit elements in each lane
+
+template <class D>
+HWY_INLINE void LoadInterleaved(D d, const float* p, hn::Vec<D>& x, hn::Vec<D>& y) {
+  hn::LoadInterleaved2(d, p, x, y);
+}
+template <class D>
+HWY_INLINE void LoadInterleaved(D d, const F16* p, hn::Vec<D>& x, hn::Vec<D>& y) {
+  hn::Vec<Halves<D>> x_bits, y_bits;
+  hn::LoadInterleaved2(Halves<D>(), Bits(p), x_bits, y_bits);
+  x = FloatOfF16(d, x_bits);
+  y = FloatOfF16(d, y_bits);
+}
+#if HWY_TARGET != HWY_SCALAR
+template <class D>
+HWY_INLINE void LoadInterleaved(D d, const Bf16* p, hn::Vec<D>& x, hn::Vec<D>& y) {
+  const auto words = hn::BitCast(Words<D>(), hn::LoadU(TwoHalves<D>(), Bits(p)));
+  x = FromLowerHalf(d, words);
+  y = FromUpperHalf(d, words);
+}
+#else
+template <class D>
+HWY_INLINE void LoadInterleaved(D d, const Bf16* p, hn::Vec<D>& x, hn::Vec<D>& y) {
+  x = LoadFloats(d, p);
+  y = LoadFloats(d, p + 1);
+}
+#endif
+
+template <NaNs kNaNs, class D>
+HWY_INLINE void StoreInterleaved(hn::Vec<D> x, hn::Vec<D> y, D d, float* p) {
+  hn::StoreInterleaved2(x, y, d, p);
+}
+template <NaNs kNaNs, class D>
+HWY_INLINE void StoreInterleaved(hn::Vec<D> x, hn::Vec<D> y, D d, F16* p) {
+  hn::StoreInterleaved2(F16OfFloat(d, x), F16OfFloat(d, y), Halves<D>(), Bits(p));
+}
+#if HWY_TARGET != HWY_SCALAR
+template <NaNs kNaNs, class D>
+HWY_INLINE void StoreInterleaved(hn::Vec<D> x, hn::Vec<D> y, D d, Bf16* p) {
+  const auto lower = hn::ShiftRight<16>(RoundToUpperHalf<kNaNs>(d, x));
+  const auto upper = hn::And(RoundToUpperHalf<kNaNs>(d, y), hn::Set(Words<D>(), 0xffff0000u));
+  hn::StoreU(hn::BitCast(TwoHalves<D>(), hn::Or(lower, upper)), TwoHalves<D>(), Bits(p));
+}
+#else
+template <NaNs kNaNs, class D>
+HWY_INLINE void StoreInterleaved(hn::Vec<D> x, hn::Vec<D> y, D d, Bf16* p) {
+  StoreFloats<kNaNs>(x, d, p);
+  StoreFloats<kNaNs>(y, d, p + 1);
+}
+#endif
+
+}  // namespace HWY_NAMESPACE
+}  // namespace simdrope::impl
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard
