@@ -212,6 +212,19 @@ SIMDROPE_API simdrope_status simdrope_rope_create(const simdrope_config* config,
 SIMDROPE_API void simdrope_rope_retain(simdrope_rope* rope);
 SIMDROPE_API void simdrope_rope_release(simdrope_rope* rope);  // NULL is allowed
 
+// As simdrope_rope_create, but the same Config gives the same Rope, from any thread (nano-vllm's and
+// vLLM's get_rope). Remembered are the 64 Configs asked for last.
+SIMDROPE_API simdrope_status simdrope_get_rope(const simdrope_config* config, simdrope_rope** rope);
+
+// A Rope that turns keys which are rotated already, in one pass and with one rounding:
+// - from NULL: at positions d, keys that `to` rotated at p become keys that it rotated at p + d (a
+//   context shift). It turns without attention factor, which they have.
+// - else: at positions p, keys that `from` rotated at p become keys that `to` rotated at p (LongRoPE
+//   short to long). Windows, axes and XPos of the two agree.
+// Its precision is EXACT; info's inv_freq is the difference.
+SIMDROPE_API simdrope_status simdrope_rope_create_rerotation(const simdrope_rope* from, const simdrope_rope* to,
+                                                             simdrope_rope** rope);
+
 typedef struct simdrope_rope_info {
   int32_t head_dim;
   int32_t rotary_dim;
@@ -329,6 +342,18 @@ typedef struct simdrope_cos_sin {
   { NULL, SIMDROPE_POSITIONS_INIT, SIMDROPE_TABLE_INIT, SIMDROPE_TABLE_INIT, NULL, NULL, 0, 0, 0, \
     SIMDROPE_HALF, NULL, 1.0f, SIMDROPE_REJECT }
 
+// A dense table of the rows 0, 1, 2, ... of a Rope that grows on demand: flash-attention's and vLLM's
+// cos_sin_cache, for those who want a table. Any thread may call simdrope_cache_rows at any time.
+typedef struct simdrope_cache simdrope_cache;
+
+SIMDROPE_API simdrope_status simdrope_cache_create(const simdrope_rope* rope, simdrope_dtype dtype,
+                                                   simdrope_cache** cache);
+SIMDROPE_API void simdrope_cache_release(simdrope_cache* cache);  // NULL is allowed
+
+// Sets *view to rows [0, n), n at least `rows`, computing what is missing; set view->positions to
+// choose among them. A view stays valid, and its rows the same, as long as the cache lives.
+SIMDROPE_API simdrope_status simdrope_cache_rows(simdrope_cache* cache, int64_t rows, simdrope_cos_sin* view);
+
 // ---------------------------------------------------------------------------- Tensor
 
 // A strided view of [batch, seq, heads, head_dim]; the last axis is contiguous. Strides may be
@@ -394,6 +419,11 @@ SIMDROPE_API simdrope_status simdrope_compute_cos_sin(const simdrope_rope* rope,
 // slices and layout, bit by bit.
 SIMDROPE_API simdrope_status simdrope_apply(const simdrope_cos_sin* cos_sin, const simdrope_qkv* in,
                                             const simdrope_qkv* out, const simdrope_options* options);
+
+// Each head (x, y) becomes (-y, x), x and y being its halves or its even and odd elements
+// (flash-attention's and transformers' rotate_half). head_dim is even. `out` may be `in`.
+SIMDROPE_API simdrope_status simdrope_rotate_half(const simdrope_tensor* in, const simdrope_tensor* out,
+                                                  simdrope_pairing pairing);
 
 #ifdef __cplusplus
 }

@@ -289,10 +289,19 @@ class Rope {
  public:
   Rope() = default;
   static Result<Rope> create(const simdrope_config& config) {
-    simdrope_rope* handle = nullptr;
-    const simdrope_status code = simdrope_rope_create(&config, &handle);
-    if (code != SIMDROPE_OK) return Status::of(code);
-    return Rope(handle);
+    return adopt([&](simdrope_rope** handle) { return simdrope_rope_create(&config, handle); });
+  }
+  // The same for the same Config.
+  static Result<Rope> shared(const simdrope_config& config) {
+    return adopt([&](simdrope_rope** handle) { return simdrope_get_rope(&config, handle); });
+  }
+  // Turns keys rotated by this Rope at p into keys rotated at p + d; d is what positions say.
+  Result<Rope> shift() const {
+    return adopt([&](simdrope_rope** handle) { return simdrope_rope_create_rerotation(nullptr, get(), handle); });
+  }
+  // Turns keys rotated by this Rope into keys rotated by `to`, at the same positions.
+  Result<Rope> rerotation(const Rope& to) const {
+    return adopt([&](simdrope_rope** handle) { return simdrope_rope_create_rerotation(get(), to.get(), handle); });
   }
 
   explicit operator bool() const { return handle_ != nullptr; }
@@ -327,8 +336,10 @@ class Rope {
 
     CosSin result;
     result.rope_ = handle_;
-    result.values_.resize(table_size * tables + (about.scales_queries ? rows : 0));
-    float* values = result.values_.data();
+    constexpr size_t kAlignment = 64;  // a cache line, so that no vector crosses one
+    result.values_.resize(table_size * tables + (about.scales_queries ? rows : 0) + kAlignment / sizeof(float));
+    const size_t past = reinterpret_cast<uintptr_t>(result.values_.data()) % kAlignment;
+    float* values = result.values_.data() + (kAlignment - past) / sizeof(float);
     const auto table_at = [&](size_t index) {
       float* cos = values + index * table_size;
       return Table(cos, cos + table_size, seq, about.pairs).per_batch(batches);
@@ -348,11 +359,53 @@ class Rope {
   }
 
  private:
-  explicit Rope(simdrope_rope* handle) : handle_(handle, simdrope_rope_release) {}
+  template <class Make>
+  static Result<Rope> adopt(const Make& make) {
+    simdrope_rope* handle = nullptr;
+    const simdrope_status code = make(&handle);
+    if (code != SIMDROPE_OK) return Status::of(code);
+    Rope rope;
+    rope.handle_.reset(handle, simdrope_rope_release);
+    return rope;
+  }
   std::shared_ptr<simdrope_rope> handle_;
 };
 
+inline Result<Rope> get_rope(const simdrope_config& config) { return Rope::shared(config); }
+
+// A dense table that grows on demand. Move-only.
+class CosSinCache {
+ public:
+  CosSinCache() = default;
+  static Result<CosSinCache> create(const Rope& rope, Dtype dtype = f32) {
+    simdrope_cache* handle = nullptr;
+    const simdrope_status code = simdrope_cache_create(rope.get(), dtype, &handle);
+    if (code != SIMDROPE_OK) return Status::of(code);
+    CosSinCache cache;
+    cache.handle_.reset(handle);
+    return cache;
+  }
+  // At least `count` rows, to be looked up by `positions`.
+  Result<CosSinView> rows(int64_t count, const Positions& positions = {}) const {
+    CosSinView view;
+    const simdrope_status code = simdrope_cache_rows(handle_.get(), count, &view);
+    if (code != SIMDROPE_OK) return Status::of(code);
+    view.positions = positions;
+    return view;
+  }
+
+ private:
+  struct Release {
+    void operator()(simdrope_cache* cache) const { simdrope_cache_release(cache); }
+  };
+  std::unique_ptr<simdrope_cache, Release> handle_;
+};
+
 // ---------------------------------------------------------------------------- apply
+
+inline Status rotate_half(const Tensor& in, const Tensor& out, Pairing pairing = half) {
+  return Status::of(simdrope_rotate_half(&in, &out, pairing));
+}
 
 inline Status apply(const simdrope_cos_sin& cos_sin, const QKV& in_place, const Options& options = {}) {
   return Status::of(simdrope_apply(&cos_sin, &in_place, nullptr, &options));

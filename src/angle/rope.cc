@@ -1,5 +1,6 @@
 #include "angle/rope.h"
 
+#include <algorithm>
 #include <cmath>
 #include <new>
 
@@ -55,21 +56,30 @@ bool Allocate(int32_t count, std::unique_ptr<T[]>* array) {
   return *array != nullptr;
 }
 
+// A rope for `window` whose arrays are there but not filled.
+simdrope_status AllocateRope(const Window& window, int32_t head_dim, bool has_xpos,
+                             std::unique_ptr<simdrope_rope>* result) {
+  const int32_t pairs = window.pairs();
+  std::unique_ptr<simdrope_rope> rope(new (std::nothrow) simdrope_rope);
+  if (rope == nullptr || !Allocate(pairs, &rope->inv_freq) || !Allocate(pairs, &rope->phase_step) ||
+      !Allocate(pairs, &rope->float_inv_freq) || !Allocate(pairs, &rope->pair_axis) ||
+      (has_xpos && !Allocate(pairs, &rope->log2_zeta))) {
+    return Fail(SIMDROPE_OUT_OF_MEMORY, "no memory for a rope of %d pairs", pairs);
+  }
+  rope->window = window;
+  rope->head_dim = head_dim;
+  *result = std::move(rope);
+  return SIMDROPE_OK;
+}
+
 }  // namespace
 
 simdrope_status MakeRope(const simdrope_config& config, std::unique_ptr<simdrope_rope>* result) {
   Window window;
   SIMDROPE_TRY(CheckConfig(config, &window));
   const int32_t pairs = window.pairs();
-
-  std::unique_ptr<simdrope_rope> rope(new (std::nothrow) simdrope_rope);
-  if (rope == nullptr || !Allocate(pairs, &rope->inv_freq) || !Allocate(pairs, &rope->phase_step) ||
-      !Allocate(pairs, &rope->float_inv_freq) || !Allocate(pairs, &rope->pair_axis) ||
-      (config.xpos.scale_base > 0 && !Allocate(pairs, &rope->log2_zeta))) {
-    return Fail(SIMDROPE_OUT_OF_MEMORY, "no memory for a rope of %d pairs", pairs);
-  }
-  rope->window = window;
-  rope->head_dim = config.head_dim;
+  std::unique_ptr<simdrope_rope> rope;
+  SIMDROPE_TRY(AllocateRope(window, config.head_dim, config.xpos.scale_base > 0, &rope));
   rope->axes = config.axes.count;
   rope->precision = config.precision;
   rope->theta = config.theta;
@@ -92,8 +102,50 @@ simdrope_status MakeRope(const simdrope_config& config, std::unique_ptr<simdrope
       rope->log2_zeta[i] = std::log2((2.0 * i + 0.4 * window.rotary_dim) / (1.4 * window.rotary_dim));
     }
   }
+  if (!std::isfinite(rope->attention_factor)) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "the scaling gives an attention factor of %g", rope->attention_factor);
+  }
   *result = std::move(rope);
   return SIMDROPE_OK;
+}
+
+simdrope_status MakeRerotation(const simdrope_rope* from, const simdrope_rope& to,
+                               std::unique_ptr<simdrope_rope>* result) {
+  const int32_t pairs = to.window.pairs();
+  if (from != nullptr) {
+    const Window &a = from->window, &b = to.window;
+    if (from->head_dim != to.head_dim || a.rotary_dim != b.rotary_dim || a.offset != b.offset || a.split != b.split ||
+        a.pairing != b.pairing || !std::equal(&to.pair_axis[0], &to.pair_axis[0] + pairs, &from->pair_axis[0])) {
+      return Fail(SIMDROPE_INVALID_ARGUMENT, "from and to differ in head_dim, window, pairing or axes");
+    }
+    if (from->xpos_scale_base != to.xpos_scale_base || from->xpos_center != to.xpos_center) {
+      return Fail(SIMDROPE_UNSUPPORTED, "from and to differ in XPos: scale_base = %g and %g, center = %g and %g",
+                  from->xpos_scale_base, to.xpos_scale_base, from->xpos_center, to.xpos_center);
+    }
+  }
+  // Between two ropes of the same XPos its magnitudes cancel.
+  const bool has_xpos = from == nullptr && to.has_xpos();
+  std::unique_ptr<simdrope_rope> rope;
+  SIMDROPE_TRY(AllocateRope(to.window, to.head_dim, has_xpos, &rope));
+  rope->axes = to.axes;
+  rope->theta = to.theta;
+  if (from != nullptr) rope->attention_factor = to.attention_factor / from->attention_factor;
+  if (has_xpos) rope->xpos_scale_base = to.xpos_scale_base;
+  for (int32_t i = 0; i < pairs; ++i) {
+    rope->inv_freq[i] = to.inv_freq[i] - (from != nullptr ? from->inv_freq[i] : 0);
+    rope->phase_step[i] = to.phase_step[i] - (from != nullptr ? from->phase_step[i] : 0);
+    rope->float_inv_freq[i] = static_cast<float>(rope->inv_freq[i]);
+    rope->pair_axis[i] = to.pair_axis[i];
+    if (has_xpos) rope->log2_zeta[i] = to.log2_zeta[i];
+  }
+  *result = std::move(rope);
+  return SIMDROPE_OK;
+}
+
+void Retain(simdrope_rope* rope) { rope->references.fetch_add(1, std::memory_order_relaxed); }
+
+void Release(simdrope_rope* rope) {
+  if (rope != nullptr && rope->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete rope;
 }
 
 double QueryScale(const simdrope_rope& rope, double position) {

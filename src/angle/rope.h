@@ -36,6 +36,16 @@ namespace simdrope::impl {
 
 simdrope_status MakeRope(const simdrope_config& config, std::unique_ptr<simdrope_rope>* rope);
 
+// simdrope_rope_create_rerotation; `from` may be NULL.
+simdrope_status MakeRerotation(const simdrope_rope* from, const simdrope_rope& to,
+                               std::unique_ptr<simdrope_rope>* rope);
+
+// simdrope_get_rope: *rope holds a reference.
+simdrope_status GetSharedRope(const simdrope_config& config, simdrope_rope** rope);
+
+void Retain(simdrope_rope* rope);
+void Release(simdrope_rope* rope);  // NULL is allowed
+
 // The factor on Q of a token at `position` (of the first axis). Only with temperature.
 double QueryScale(const simdrope_rope& rope, double position);
 

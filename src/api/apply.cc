@@ -7,6 +7,7 @@
 #include "exec/apply.h"
 #include "exec/compute.h"
 #include "exec/parallel.h"
+#include "exec/rotate_half.h"
 #include "exec/rows.h"
 
 namespace simdrope::impl {
@@ -24,6 +25,7 @@ struct NamedTensor {
   const char* out_name;
   const simdrope_tensor* in;
   const simdrope_tensor* out;
+  bool rotated;
 };
 
 simdrope_status CheckSameSizes(const char* a_name, const simdrope_tensor& a, const char* b_name,
@@ -37,40 +39,51 @@ simdrope_status CheckSameSizes(const char* a_name, const simdrope_tensor& a, con
               static_cast<long long>(b.seq), static_cast<long long>(b.heads), static_cast<long long>(b.head_dim));
 }
 
-// Sizes and overlap of all tensors; *shape becomes one that is present.
-simdrope_status CheckTensors(const simdrope_qkv& in, const simdrope_qkv& out, simdrope_tensor* shape) {
-  const NamedTensor all[3] = {{"in.q", "out.q", &in.q, &out.q},
-                              {"in.k", "out.k", &in.k, &out.k},
-                              {"in.v", "out.v", &in.v, &out.v}};
-  if (!IsPresent(in.q) && !IsPresent(in.k)) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "neither q nor k is present (both have 0 heads)");
-  }
+// Sizes of all tensors; *shape becomes one that is present.
+simdrope_status CheckShapes(const NamedTensor (&all)[3], const simdrope_tensor** shape) {
   const NamedTensor* first = nullptr;
   for (const NamedTensor& t : all) {
-    if (IsPresent(*t.in)) {
-      SIMDROPE_TRY(CheckTensor(t.in_name, *t.in, false));
-      if (first == nullptr) first = &t;
-      SIMDROPE_TRY(CheckSameSizes(first->in_name, *first->in, t.in_name, *t.in, false));
-    }
-    if (IsPresent(*t.out)) {
-      SIMDROPE_TRY(CheckTensor(t.out_name, *t.out, true));
-      SIMDROPE_TRY(CheckSameSizes(t.in_name, *t.in, t.out_name, *t.out, true));
-    } else if (IsPresent(*t.in) && t.in != &in.v) {
+    if (!IsPresent(*t.in) && !IsPresent(*t.out)) continue;
+    if (!IsPresent(*t.in)) return Fail(SIMDROPE_INVALID_ARGUMENT, "%s is present, but %s is not", t.out_name, t.in_name);
+    const bool in_place = IsSameView(*t.in, *t.out);
+    SIMDROPE_TRY(CheckTensor(t.in_name, *t.in, in_place));
+    if (first == nullptr) first = &t;
+    if (first != &t) SIMDROPE_TRY(CheckSameSizes(first->in_name, *first->in, t.in_name, *t.in, false));
+    if (!IsPresent(*t.out)) {
+      if (!t.rotated) continue;
       return Fail(SIMDROPE_INVALID_ARGUMENT, "%s is present, but %s is not", t.in_name, t.out_name);
     }
+    if (!in_place) SIMDROPE_TRY(CheckTensor(t.out_name, *t.out, true));
+    SIMDROPE_TRY(CheckSameSizes(t.in_name, *t.in, t.out_name, *t.out, true));
   }
+  if (!IsPresent(*all[0].in) && !IsPresent(*all[1].in)) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "neither q nor k is present (both have 0 heads)");
+  }
+  *shape = first->in;
+  return SIMDROPE_OK;
+}
+
+// That no output overlaps another one, or an input that is not itself.
+simdrope_status CheckOverlap(const NamedTensor (&all)[3]) {
   for (const NamedTensor& o : all) {
     if (!IsPresent(*o.out)) continue;
     for (const NamedTensor& i : all) {
-      const bool own = &i == &o;
-      if (IsPresent(*i.in) && !(own && IsSameView(*i.in, *o.out))) {
+      if (&i > &o) SIMDROPE_TRY(CheckDisjoint(o.out_name, *o.out, i.out_name, *i.out));
+      // In place, the output stood for the input.
+      if (IsPresent(*i.in) && !(IsPresent(*i.out) && IsSameView(*i.in, *i.out))) {
         SIMDROPE_TRY(CheckDisjoint(i.in_name, *i.in, o.out_name, *o.out));
       }
-      if (&i > &o && IsPresent(*i.out)) SIMDROPE_TRY(CheckDisjoint(o.out_name, *o.out, i.out_name, *i.out));
     }
   }
-  *shape = *first->in;
   return SIMDROPE_OK;
+}
+
+simdrope_status CheckTensors(const simdrope_qkv& in, const simdrope_qkv& out, const simdrope_tensor** shape) {
+  const NamedTensor all[3] = {{"in.q", "out.q", &in.q, &out.q, true},
+                              {"in.k", "out.k", &in.k, &out.k, true},
+                              {"in.v", "out.v", &in.v, &out.v, false}};
+  SIMDROPE_TRY(CheckShapes(all, shape));
+  return CheckOverlap(all);
 }
 
 simdrope_status FindWindow(const simdrope_cos_sin& cos_sin, int64_t head_dim, Window* window) {
@@ -111,13 +124,16 @@ simdrope_status ApplyChecked(const simdrope_cos_sin& cos_sin, const simdrope_qkv
   const Kernels* kernels;
   SIMDROPE_TRY(FindKernels(&kernels));
   SIMDROPE_TRY(CheckOptions(options));
-  simdrope_tensor shape = SIMDROPE_TENSOR_INIT;
+  const simdrope_tensor* shape = nullptr;
   SIMDROPE_TRY(CheckTensors(in, out, &shape));
-  ApplyCall call{in, out, {}, {}, {}, cos_sin.rope == nullptr ? cos_sin.magnitude : 1.0f, options};
-  SIMDROPE_TRY(FindWindow(cos_sin, shape.head_dim, &call.window));
-  SIMDROPE_TRY(FindOutputPairing(options, call.window, &call.output_pairing));
-  SIMDROPE_TRY(RowSource::Make(*kernels, cos_sin, call.window, shape.batch, shape.seq, &call.rows));
-  Apply(*kernels, call);
+  Window window;
+  SIMDROPE_TRY(FindWindow(cos_sin, shape->head_dim, &window));
+  simdrope_pairing output_pairing = window.pairing;
+  SIMDROPE_TRY(FindOutputPairing(options, window, &output_pairing));
+  const RowSource rows(*kernels, cos_sin, window);
+  SIMDROPE_TRY(rows.Check(shape->batch, shape->seq));
+  const float magnitude = cos_sin.rope == nullptr ? cos_sin.magnitude : 1.0f;
+  Apply(*kernels, ApplyCall{in, out, window, output_pairing, rows, magnitude, options});
   return SIMDROPE_OK;
 }
 
@@ -131,6 +147,19 @@ simdrope_status simdrope_apply(const simdrope_cos_sin* cos_sin, const simdrope_q
   SIMDROPE_TRY(CheckPointer("cos_sin", cos_sin));
   SIMDROPE_TRY(CheckPointer("in", in));
   return ApplyChecked(*cos_sin, *in, out != nullptr ? *out : *in, options != nullptr ? *options : kDefaultOptions);
+}
+
+simdrope_status simdrope_rotate_half(const simdrope_tensor* in, const simdrope_tensor* out, simdrope_pairing pairing) {
+  SIMDROPE_TRY(CheckPointer("in", in));
+  SIMDROPE_TRY(CheckPointer("out", out));
+  SIMDROPE_TRY(CheckTensor("in", *in, false));
+  SIMDROPE_TRY(CheckTensor("out", *out, true));
+  SIMDROPE_TRY(CheckSameSizes("in", *in, "out", *out, true));
+  if (!IsSameView(*in, *out)) SIMDROPE_TRY(CheckDisjoint("in", *in, "out", *out));
+  Window window;
+  SIMDROPE_TRY(MakeWindow(in->head_dim, 0, 0, 0, pairing, &window));
+  RotateHalf(*in, *out, pairing);
+  return SIMDROPE_OK;
 }
 
 simdrope_status simdrope_compute_cos_sin(const simdrope_rope* rope, const simdrope_positions* positions, int64_t batch,

@@ -5,27 +5,54 @@
 
 using namespace simdrope::impl;
 
+namespace {
+
+simdrope_status CheckPointers(const void* input, const char* input_name, simdrope_rope** rope) {
+  if (input != nullptr && rope != nullptr) return SIMDROPE_OK;
+  return Fail(SIMDROPE_INVALID_ARGUMENT, "%s is NULL", input == nullptr ? input_name : "rope");
+}
+
+}  // namespace
+
 simdrope_status simdrope_rope_create(const simdrope_config* config, simdrope_rope** rope) {
-  if (config == nullptr || rope == nullptr) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s is NULL", config == nullptr ? "config" : "rope");
-  }
+  SIMDROPE_TRY(CheckPointers(config, "config", rope));
   std::unique_ptr<simdrope_rope> made;
   SIMDROPE_TRY(MakeRope(*config, &made));
   *rope = made.release();
   return SIMDROPE_OK;
 }
 
-void simdrope_rope_retain(simdrope_rope* rope) { rope->references.fetch_add(1, std::memory_order_relaxed); }
-
-void simdrope_rope_release(simdrope_rope* rope) {
-  if (rope != nullptr && rope->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete rope;
+simdrope_status simdrope_get_rope(const simdrope_config* config, simdrope_rope** rope) {
+  SIMDROPE_TRY(CheckPointers(config, "config", rope));
+  return GetSharedRope(*config, rope);
 }
+
+simdrope_status simdrope_rope_create_rerotation(const simdrope_rope* from, const simdrope_rope* to,
+                                                simdrope_rope** rope) {
+  SIMDROPE_TRY(CheckPointers(to, "to", rope));
+  std::unique_ptr<simdrope_rope> made;
+  SIMDROPE_TRY(MakeRerotation(from, *to, &made));
+  *rope = made.release();
+  return SIMDROPE_OK;
+}
+
+void simdrope_rope_retain(simdrope_rope* rope) { Retain(rope); }
+
+void simdrope_rope_release(simdrope_rope* rope) { Release(rope); }
 
 void simdrope_rope_describe(const simdrope_rope* rope, simdrope_rope_info* info) {
   const Window& w = rope->window;
-  *info = {rope->head_dim,  w.rotary_dim,           w.offset,
-           w.split,         w.pairs(),              rope->axes,
-           w.pairing,       rope->theta,            rope->attention_factor,
-           rope->inv_freq.get(), rope->pair_axis.get(), rope->has_xpos(),
-           rope->has_temperature()};
+  info->head_dim = rope->head_dim;
+  info->rotary_dim = w.rotary_dim;
+  info->rotary_offset = w.offset;
+  info->split = w.split;
+  info->pairs = w.pairs();
+  info->axes = rope->axes;
+  info->pairing = w.pairing;
+  info->theta = rope->theta;
+  info->attention_factor = rope->attention_factor;
+  info->inv_freq = rope->inv_freq.get();
+  info->pair_axis = rope->pair_axis.get();
+  info->distinct_keys = rope->has_xpos();
+  info->scales_queries = rope->has_temperature();
 }

@@ -24,16 +24,16 @@ struct Segment {
 
 // What is to be done with one of Q, K and V.
 struct Stream {
-  simdrope_tensor in;
-  simdrope_tensor out;
+  const simdrope_tensor& in;
+  const simdrope_tensor& out;
   bool rotated;  // else only copied
   Side side;
   bool in_place;
-  bool token_major;  // the heads of a token lie closer together than the tokens of a head
-  Rotation rotation;
-  bool always_arrange;
-  Segment outside[3];  // elements of a head outside the window
-  int outside_count;
+  bool token_major = true;  // the heads of a token lie closer together than the tokens of a head
+  Rotation rotation = {};
+  bool always_arrange = false;
+  Segment outside[3] = {};  // elements of a head outside the window
+  int outside_count = 0;
 
   ptrdiff_t in_stride_of_head() const { return in.head_stride * static_cast<ptrdiff_t>(SizeOf(in.dtype)); }
   ptrdiff_t out_stride_of_head() const { return out.head_stride * static_cast<ptrdiff_t>(SizeOf(out.dtype)); }
@@ -67,11 +67,11 @@ struct Angles {
 
 class Worker {
  public:
-  Worker(const Kernels& kernels, const ApplyCall& call, const Stream* streams, int stream_count)
+  Worker(const Kernels& kernels, const ApplyCall& call, const Stream* const* streams, int stream_count)
       : kernels_(kernels), call_(call), rows_(call.rows), streams_(streams), stream_count_(stream_count) {
     for (int i = 0; i < stream_count; ++i) {
-      heads_ += streams[i].in.heads;
-      token_major_ = token_major_ && streams[i].token_major;
+      heads_ += streams[i]->in.heads;
+      token_major_ = token_major_ && streams[i]->token_major;
     }
   }
 
@@ -79,38 +79,40 @@ class Worker {
 
   // Items are (token, head) with the heads of Q, K and V in turn; tokens count through the batch.
   void Run(Range items) {
-    while (items.begin < items.end) {
-      const int64_t token = items.begin / heads_;
-      const int64_t first_head = items.begin % heads_;
-      if (first_head != 0 || items.end - items.begin < heads_) {  // part of a token
-        const int64_t last_head = std::min(heads_, first_head + items.end - items.begin);
-        RunBlock(token, 1, {first_head, last_head});
-        items.begin += last_head - first_head;
-        continue;
+    const int64_t seq = streams_[0]->in.seq;
+    const int64_t first_token = items.begin / heads_;
+    int64_t head = items.begin - first_token * heads_;
+    int64_t b = first_token / seq;
+    int64_t s = first_token - b * seq;
+    int64_t left = items.end - items.begin;
+    while (left > 0) {
+      int64_t tokens = 1;
+      Range heads{head, std::min(heads_, head + left)};
+      if (head == 0 && left >= heads_) tokens = std::min(left / heads_, token_major_ ? int64_t{1} : TokensInBlock(seq - s));
+      RunBlock(b, s, tokens, heads);
+      left -= tokens * (heads.end - heads.begin);
+      head = 0;
+      s += tokens;
+      if (s == seq) {
+        s = 0;
+        ++b;
       }
-      const int64_t tokens = std::min((items.end - items.begin) / heads_, TokensInBlock(token));
-      RunBlock(token, tokens, {0, heads_});
-      items.begin += tokens * heads_;
     }
   }
 
  private:
   // A block stays within one batch entry, and within the room for its angles.
-  int64_t TokensInBlock(int64_t token) const {
-    if (token_major_) return 1;
-    const int64_t seq = streams_[0].in.seq;
+  int64_t TokensInBlock(int64_t tokens_of_entry) const {
     size_t width = 1;
     for (int i = 0; i < stream_count_; ++i) {
-      if (streams_[i].rotated) width = std::max(width, AngleWidth(streams_[i].rotation.order, pairs()));
+      if (streams_[i]->rotated) width = std::max(width, AngleWidth(streams_[i]->rotation.order, pairs()));
     }
-    return std::min<int64_t>({seq - token % seq, kMaxTokensInBlock, static_cast<int64_t>(kAngleFloats / (2 * width))});
+    return std::min<int64_t>({tokens_of_entry, kMaxTokensInBlock, static_cast<int64_t>(kAngleFloats / (2 * width))});
   }
 
   size_t pairs() const { return static_cast<size_t>(call_.window.pairs()); }
 
-  void RunBlock(int64_t first_token, int64_t tokens, Range heads) {
-    const int64_t b = first_token / streams_[0].in.seq;
-    const int64_t s = first_token % streams_[0].in.seq;
+  void RunBlock(int64_t b, int64_t s, int64_t tokens, Range heads) {
     for (int64_t t = 0; t < tokens; ++t) {
       rows_.MoveTo(b, s + t);
       action_[t] = rows_.action();
@@ -119,7 +121,7 @@ class Worker {
     int64_t before = 0;
     angles_of_ = nullptr;
     for (int i = 0; i < stream_count_; ++i) {
-      const Stream& stream = streams_[i];
+      const Stream& stream = *streams_[i];
       const Range own{std::clamp<int64_t>(heads.begin - before, 0, stream.in.heads),
                       std::clamp<int64_t>(heads.end - before, 0, stream.in.heads)};
       before += stream.in.heads;
@@ -241,7 +243,7 @@ class Worker {
     const size_t width = AngleWidth(stream.rotation.order, pairs());
     for (int64_t t = 0; t < tokens; ++t) {
       if (action_[t] != TokenAction::kRotate) continue;
-      rows_.MoveTo(b, s + t);
+      if (tokens > 1) rows_.MoveTo(b, s + t);
       const AngleRow row = rows_.Row(stream.side, natural_);
       const float scale = ScaleOf(stream, t) * call_.magnitude;
       if (tokens == 1 && stream.rotation.order == AngleOrder::kNatural && scale == 1.0f && !call_.options.inverse &&
@@ -265,7 +267,7 @@ class Worker {
   const Kernels& kernels_;
   const ApplyCall& call_;
   RowSource rows_;
-  const Stream* streams_;
+  const Stream* const* streams_;
   int stream_count_;
   int64_t heads_ = 0;
   bool token_major_ = true;
@@ -280,12 +282,7 @@ class Worker {
 
 Stream MakeStream(const Kernels& kernels, const ApplyCall& call, const simdrope_tensor& in, const simdrope_tensor& out,
                   bool rotated, Side side) {
-  Stream stream{};
-  stream.in = in;
-  stream.out = out;
-  stream.rotated = rotated;
-  stream.side = side;
-  stream.in_place = IsSameView(in, out);
+  Stream stream{in, out, rotated, side, IsSameView(in, out)};
   stream.token_major = in.seq < 2 || in.heads < 2 || std::llabs(in.head_stride) <= std::llabs(in.seq_stride);
   stream.rotation = kernels.rotate[in.dtype][out.dtype][call.window.pairing][call.output_pairing];
   // Rounding to bf16 without a test for NaN relies on default NaNs.
@@ -307,20 +304,22 @@ Stream MakeStream(const Kernels& kernels, const ApplyCall& call, const simdrope_
 }  // namespace
 
 void Apply(const Kernels& kernels, const ApplyCall& call) {
-  Stream streams[3];
+  const simdrope_qkv &in = call.in, &out = call.out;
+  const Stream all[] = {MakeStream(kernels, call, in.q, out.q, true, Side::kQuery),
+                        MakeStream(kernels, call, in.k, out.k, true, Side::kKey),
+                        MakeStream(kernels, call, in.v, out.v, false, Side::kKey)};
+  const Stream* streams[3];
   int count = 0;
   int64_t heads = 0;
   int64_t bytes_per_token = 0;
-  const auto add = [&](const simdrope_tensor& in, const simdrope_tensor& out, bool rotated, Side side) {
-    if (!IsPresent(in) || !IsPresent(out)) return;
-    streams[count++] = MakeStream(kernels, call, in, out, rotated, side);
-    heads += in.heads;
-    bytes_per_token += in.heads * in.head_dim * static_cast<int64_t>(SizeOf(in.dtype) + SizeOf(out.dtype));
-  };
-  add(call.in.q, call.out.q, true, Side::kQuery);
-  add(call.in.k, call.out.k, true, Side::kKey);
-  if (!IsSameView(call.in.v, call.out.v)) add(call.in.v, call.out.v, false, Side::kKey);
-  const int64_t tokens = count == 0 ? 0 : streams[0].in.batch * streams[0].in.seq;
+  for (const Stream& stream : all) {
+    if (!IsPresent(stream.in) || !IsPresent(stream.out) || (!stream.rotated && stream.in_place)) continue;
+    streams[count++] = &stream;
+    heads += stream.in.heads;
+    bytes_per_token += stream.in.heads * stream.in.head_dim *
+                       static_cast<int64_t>(SizeOf(stream.in.dtype) + SizeOf(stream.out.dtype));
+  }
+  const int64_t tokens = streams[0]->in.batch * streams[0]->in.seq;
   if (tokens == 0) return;
 
   ForRanges(call.options, tokens * heads, heads, tokens * bytes_per_token, [&](Range items) {

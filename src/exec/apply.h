@@ -11,13 +11,13 @@ namespace simdrope::impl {
 
 // A simdrope_apply whose every argument has been checked.
 struct ApplyCall {
-  simdrope_qkv in;
-  simdrope_qkv out;
+  const simdrope_qkv& in;
+  const simdrope_qkv& out;
   Window window;
   simdrope_pairing output_pairing;
   RowSource rows;
   float magnitude;  // of the rotated elements
-  simdrope_options options;
+  const simdrope_options& options;
 };
 
 void Apply(const Kernels& kernels, const ApplyCall& call);

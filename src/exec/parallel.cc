@@ -64,9 +64,10 @@ simdrope_status CheckThreads(const simdrope_options& options) {
 }
 
 int64_t PartsFor(const simdrope_options& options, int64_t size, int64_t bytes) {
-  int64_t threads = MaxThreads();
-  if (options.threads > 0) threads = std::min<int64_t>(threads, options.threads);
-  return std::clamp<int64_t>(std::min(size, bytes / kMinBytesPerPart), 1, std::min(threads, kMaxParts));
+  const int64_t worth = std::min({size, bytes / kMinBytesPerPart, kMaxParts});
+  if (worth < 2 || options.threads == 1) return 1;  // without asking TBB, which costs as much as a small call
+  const int64_t threads = MaxThreads();
+  return std::min(worth, options.threads > 0 ? std::min<int64_t>(threads, options.threads) : threads);
 }
 
 }  // namespace simdrope::impl

@@ -197,10 +197,10 @@ void TokenPositions::MoveTo(int64_t b, int64_t s) {
   token_ = s;
   in_sequence_ = s;
   int64_t sequence = b;
-  if (p_.cu_seqlens != nullptr) {
-    const auto begin_of = [&](int64_t i) { return IntegerAt(p_.cu_seqlens, p_.cu_seqlens_type, i); };
+  if (p_->cu_seqlens != nullptr) {
+    const auto begin_of = [&](int64_t i) { return IntegerAt(p_->cu_seqlens, p_->cu_seqlens_type, i); };
     if (s < begin_of(sequence_) || s >= begin_of(sequence_ + 1)) {  // the last one beginning at or before s
-      int64_t low = 0, high = p_.sequences;
+      int64_t low = 0, high = p_->sequences;
       while (high - low > 1) {
         const int64_t middle = low + (high - low) / 2;
         (begin_of(middle) <= s ? low : high) = middle;
@@ -210,23 +210,23 @@ void TokenPositions::MoveTo(int64_t b, int64_t s) {
     sequence = sequence_;
     in_sequence_ = s - begin_of(sequence_);
   }
-  base_ = p_.start + (p_.offsets != nullptr ? IntegerAt(p_.offsets, p_.offsets_type, sequence) : 0);
+  base_ = p_->start + (p_->offsets != nullptr ? IntegerAt(p_->offsets, p_->offsets_type, sequence) : 0);
 }
 
-bool TokenPositions::is_padding() const { return IsPaddingAt(p_, p_.ids_batch == 1 ? 0 : batch_, token_); }
+bool TokenPositions::is_padding() const { return IsPaddingAt(*p_, p_->ids_batch == 1 ? 0 : batch_, token_); }
 
 int64_t TokenPositions::on_axis(int32_t axis) const {
-  if (p_.ids == nullptr) return base_ + in_sequence_;
-  const int64_t index = std::min(axis, p_.ids_axes - 1) * p_.axis_stride +
-                        (p_.ids_batch == 1 ? 0 : batch_) * p_.batch_stride + token_ * p_.seq_stride;
-  return base_ + IntegerAt(p_.ids, p_.ids_type, index);
+  if (p_->ids == nullptr) return base_ + in_sequence_;
+  const int64_t index = std::min(axis, p_->ids_axes - 1) * p_->axis_stride +
+                        (p_->ids_batch == 1 ? 0 : batch_) * p_->batch_stride + token_ * p_->seq_stride;
+  return base_ + IntegerAt(p_->ids, p_->ids_type, index);
 }
 
 double TokenPositions::real_on_axis(int32_t axis) const {
-  if (!HasRealIds(p_)) return static_cast<double>(on_axis(axis));
-  const int64_t index = std::min(axis, p_.ids_axes - 1) * p_.axis_stride +
-                        (p_.ids_batch == 1 ? 0 : batch_) * p_.batch_stride + token_ * p_.seq_stride;
-  return static_cast<double>(base_) + RealAt(p_.ids, p_.ids_type, index);
+  if (!HasRealIds(*p_)) return static_cast<double>(on_axis(axis));
+  const int64_t index = std::min(axis, p_->ids_axes - 1) * p_->axis_stride +
+                        (p_->ids_batch == 1 ? 0 : batch_) * p_->batch_stride + token_ * p_->seq_stride;
+  return static_cast<double>(base_) + RealAt(p_->ids, p_->ids_type, index);
 }
 
 }  // namespace simdrope::impl

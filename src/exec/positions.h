@@ -15,21 +15,21 @@ simdrope_status CheckPositions(const simdrope_positions& p, int64_t batch, int64
 // Whether every batch entry has the same positions.
 bool IsSharedByBatch(const simdrope_positions& p);
 
-// Walks the tokens of a checked simdrope_positions.
+// Walks the tokens of a checked simdrope_positions, which must outlive it.
 class TokenPositions {
  public:
-  explicit TokenPositions(const simdrope_positions& p) : p_(p) {}
+  explicit TokenPositions(const simdrope_positions& p) : p_(&p) {}
 
   // Goes to token s of batch entry b. Cheapest when tokens come in order.
   void MoveTo(int64_t b, int64_t s);
 
-  bool is_real() const { return p_.ids != nullptr && IsReal(p_.ids_type); }
+  bool is_real() const { return p_->ids != nullptr && IsReal(p_->ids_type); }
   bool is_padding() const;
   int64_t on_axis(int32_t axis) const;      // with integer ids, or none
   double real_on_axis(int32_t axis) const;  // of any kind
 
  private:
-  simdrope_positions p_;
+  const simdrope_positions* p_;
   int64_t batch_ = 0;
   int64_t token_ = 0;
   int64_t sequence_ = 0;  // with cu_seqlens

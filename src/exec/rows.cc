@@ -117,74 +117,61 @@ simdrope_status CheckTable(const char* name, const simdrope_table& t, int32_t pa
   return SIMDROPE_OK;
 }
 
-simdrope_status RowSource::Make(const Kernels& kernels, const simdrope_cos_sin& cos_sin, const Window& window,
-                                int64_t batch, int64_t seq, RowSource* source) {
-  RowSource result;
-  result.kernels_ = &kernels;
-  result.cos_sin_ = cos_sin;
-  result.pairs_ = window.pairs();
-  result.tokens_ = TokenPositions(cos_sin.positions);
-  SIMDROPE_TRY(CheckPositions(cos_sin.positions, batch, seq));
-
-  if (result.is_streamed()) {
-    if (cos_sin.rope == nullptr) {
-      return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin has neither a rope nor a table");
-    }
-    SIMDROPE_TRY(CheckReach(*cos_sin.rope, cos_sin.positions, batch, seq));
-    *source = result;
-    return SIMDROPE_OK;
-  }
-
-  SIMDROPE_TRY(CheckTable("cos_sin.table", cos_sin.table, window.pairs(), batch));
-  if (cos_sin.key_table.cos != nullptr) {
-    SIMDROPE_TRY(CheckTable("cos_sin.key_table", cos_sin.key_table, window.pairs(), batch));
-    if (cos_sin.key_table.rows != cos_sin.table.rows) {
-      return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.key_table has %lld rows, cos_sin.table %lld",
-                  static_cast<long long>(cos_sin.key_table.rows), static_cast<long long>(cos_sin.table.rows));
-    }
-  }
-  if (!std::isfinite(cos_sin.magnitude)) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.magnitude = %g must be finite", static_cast<double>(cos_sin.magnitude));
-  }
-  if (cos_sin.out_of_range < SIMDROPE_REJECT || cos_sin.out_of_range > SIMDROPE_SKIP) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.out_of_range = %d is none of the simdrope_out_of_range",
-                static_cast<int>(cos_sin.out_of_range));
-  }
-  const simdrope_positions& p = cos_sin.positions;
-  if (p.ids != nullptr && IsReal(p.ids_type)) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "a table is looked up by integer positions, but ids are real-valued");
-  }
-  if (cos_sin.pair_axis != nullptr && cos_sin.rope == nullptr) {
-    for (int32_t i = 0; i < window.pairs(); ++i) {
-      if (cos_sin.pair_axis[i] >= SIMDROPE_MAX_AXES) {
-        return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.pair_axis[%d] = %d must be below %d", i, cos_sin.pair_axis[i],
-                    SIMDROPE_MAX_AXES);
-      }
-      result.axes_ = std::max(result.axes_, cos_sin.pair_axis[i] + 1);
-    }
-  }
-  if (cos_sin.out_of_range == SIMDROPE_REJECT) {
-    SIMDROPE_TRY(result.CheckRange(batch, seq));
-  }
-  *source = result;
-  return SIMDROPE_OK;
+RowSource::RowSource(const Kernels& kernels, const simdrope_cos_sin& cos_sin, const Window& window)
+    : kernels_(&kernels), cos_sin_(&cos_sin), pairs_(window.pairs()), tokens_(cos_sin.positions) {
+  if (is_streamed() || cos_sin.rope != nullptr || cos_sin.pair_axis == nullptr) return;
+  for (int32_t i = 0; i < pairs_; ++i) axes_ = std::max(axes_, cos_sin.pair_axis[i] + 1);
 }
 
-simdrope_status RowSource::CheckRange(int64_t batch, int64_t seq) {
+simdrope_status RowSource::Check(int64_t batch, int64_t seq) const {
+  const simdrope_cos_sin& c = *cos_sin_;
+  SIMDROPE_TRY(CheckPositions(c.positions, batch, seq));
+  if (is_streamed()) {
+    if (c.rope == nullptr) return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin has neither a rope nor a table");
+    return CheckReach(*c.rope, c.positions, batch, seq);
+  }
+  SIMDROPE_TRY(CheckTable("cos_sin.table", c.table, pairs_, batch));
+  if (c.key_table.cos != nullptr) {
+    SIMDROPE_TRY(CheckTable("cos_sin.key_table", c.key_table, pairs_, batch));
+    if (c.key_table.rows != c.table.rows) {
+      return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.key_table has %lld rows, cos_sin.table %lld",
+                  static_cast<long long>(c.key_table.rows), static_cast<long long>(c.table.rows));
+    }
+  }
+  if (!std::isfinite(c.magnitude)) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.magnitude = %g must be finite", static_cast<double>(c.magnitude));
+  }
+  if (c.out_of_range < SIMDROPE_REJECT || c.out_of_range > SIMDROPE_SKIP) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.out_of_range = %d is none of the simdrope_out_of_range",
+                static_cast<int>(c.out_of_range));
+  }
+  if (tokens_.is_real()) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "a table is looked up by integer positions, but ids are real-valued");
+  }
+  if (axes_ > SIMDROPE_MAX_AXES) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.pair_axis has an axis %d; there are at most %d", axes_ - 1,
+                SIMDROPE_MAX_AXES);
+  }
+  return c.out_of_range == SIMDROPE_REJECT ? CheckRange(batch, seq) : SIMDROPE_OK;
+}
+
+simdrope_status RowSource::CheckRange(int64_t batch, int64_t seq) const {
   PositionRange range;
-  if (!RangeOf(cos_sin_.positions, batch, seq, axes_, &range) || (HasRow(range.least) && HasRow(range.greatest))) {
+  if (!RangeOf(cos_sin_->positions, batch, seq, axes_, &range) || (HasRow(range.least) && HasRow(range.greatest))) {
     return SIMDROPE_OK;
   }
+  TokenPositions token = tokens_;
   for (int64_t b = 0; b < batch; ++b) {
     for (int64_t s = 0; s < seq; ++s) {
-      tokens_.MoveTo(b, s);
-      if (tokens_.is_padding()) continue;
+      token.MoveTo(b, s);
+      if (token.is_padding()) continue;
       for (int32_t a = 0; a < axes_; ++a) {
-        const int64_t position = tokens_.on_axis(a);
+        const int64_t position = token.on_axis(a);
         if (HasRow(position)) continue;
-        return Fail(SIMDROPE_OUT_OF_RANGE, "positions[%lld] (batch %lld, token %lld, axis %d) = %lld, but the cos_sin table has %lld rows",
+        return Fail(SIMDROPE_OUT_OF_RANGE,
+                    "positions[%lld] (batch %lld, token %lld, axis %d) = %lld, but the cos_sin table has %lld rows",
                     static_cast<long long>(b * seq + s), static_cast<long long>(b), static_cast<long long>(s), a,
-                    static_cast<long long>(position), static_cast<long long>(cos_sin_.table.rows));
+                    static_cast<long long>(position), static_cast<long long>(cos_sin_->table.rows));
       }
     }
   }
@@ -201,35 +188,35 @@ TokenAction RowSource::action() const {
   if (is_streamed()) return TokenAction::kRotate;
   for (int32_t a = 0; a < axes_; ++a) {
     if (HasRow(tokens_.on_axis(a))) continue;
-    return cos_sin_.out_of_range == SIMDROPE_SKIP ? TokenAction::kSkip : TokenAction::kCopy;
+    return cos_sin_->out_of_range == SIMDROPE_SKIP ? TokenAction::kSkip : TokenAction::kCopy;
   }
-  if (cos_sin_.padding != nullptr && cos_sin_.padding[RowNumber()] != 0) return TokenAction::kSkip;
+  if (cos_sin_->padding != nullptr && cos_sin_->padding[RowNumber()] != 0) return TokenAction::kSkip;
   return TokenAction::kRotate;
 }
 
 int64_t RowSource::RowNumber() const {
-  const int64_t entry = cos_sin_.table.batches == 1 ? 0 : batch_;
-  return entry * cos_sin_.table.rows + tokens_.on_axis(0);
+  const int64_t entry = cos_sin_->table.batches == 1 ? 0 : batch_;
+  return entry * cos_sin_->table.rows + tokens_.on_axis(0);
 }
 
 float RowSource::query_scale() const {
-  if (is_streamed()) return QueryScaleOf(*cos_sin_.rope, tokens_);
-  return cos_sin_.query_scale != nullptr ? cos_sin_.query_scale[RowNumber()] : 1.0f;
+  if (is_streamed()) return QueryScaleOf(*cos_sin_->rope, tokens_);
+  return cos_sin_->query_scale != nullptr ? cos_sin_->query_scale[RowNumber()] : 1.0f;
 }
 
 bool RowSource::has_key_rows() const {
-  return is_streamed() ? cos_sin_.rope->has_xpos() : cos_sin_.key_table.cos != nullptr;
+  return is_streamed() ? cos_sin_->rope->has_xpos() : cos_sin_->key_table.cos != nullptr;
 }
 
 AngleRow RowSource::Row(Side side, float* scratch) const {
   float* cos = scratch;
   float* sin = scratch + pairs_;
   if (is_streamed()) {
-    ComputeRow(*kernels_, *cos_sin_.rope, tokens_, side, cos, sin);
+    ComputeRow(*kernels_, *cos_sin_->rope, tokens_, side, cos, sin);
     return {cos, sin};
   }
-  const bool key = side == Side::kKey && cos_sin_.key_table.cos != nullptr;
-  const simdrope_table& t = key ? cos_sin_.key_table : cos_sin_.table;
+  const bool key = side == Side::kKey && cos_sin_->key_table.cos != nullptr;
+  const simdrope_table& t = key ? cos_sin_->key_table : cos_sin_->table;
   const int64_t entry = t.batches == 1 ? 0 : batch_ * t.batch_stride;
   if (axes_ == 1 && t.column_stride == 1) {
     const int64_t at = entry + tokens_.on_axis(0) * t.row_stride;
@@ -241,7 +228,7 @@ AngleRow RowSource::Row(Side side, float* scratch) const {
     return {cos, sin};
   }
   for (int32_t i = 0; i < pairs_; ++i) {
-    const int32_t axis = axes_ == 1 ? 0 : cos_sin_.pair_axis[i];
+    const int32_t axis = axes_ == 1 ? 0 : cos_sin_->pair_axis[i];
     const int64_t at = entry + tokens_.on_axis(axis) * t.row_stride + i * t.column_stride;
     cos[i] = TableValue(t.cos, t.dtype, at);
     sin[i] = TableValue(t.sin, t.dtype, at);

@@ -37,11 +37,13 @@ simdrope_status CheckReach(const simdrope_rope& rope, const simdrope_positions& 
 // That `table` is well-formed and serves `pairs` pairs and `batch` entries.
 simdrope_status CheckTable(const char* name, const simdrope_table& table, int32_t pairs, int64_t batch);
 
-// A checked simdrope_cos_sin, ready to be walked by one thread. Copy it for each.
+// Walks the rows of a simdrope_cos_sin, which must outlive it, on one thread. Copy it for each.
 class RowSource {
  public:
-  static simdrope_status Make(const Kernels& kernels, const simdrope_cos_sin& cos_sin, const Window& window,
-                              int64_t batch, int64_t seq, RowSource* source);
+  RowSource(const Kernels& kernels, const simdrope_cos_sin& cos_sin, const Window& window);
+
+  // That the source can serve `batch` sequences of `seq` tokens. To be called once, before the rest.
+  simdrope_status Check(int64_t batch, int64_t seq) const;
 
   void MoveTo(int64_t b, int64_t s);
   TokenAction action() const;
@@ -51,19 +53,19 @@ class RowSource {
   // The row of the current token; `scratch` has room for 2 * pairs floats.
   AngleRow Row(Side side, float* scratch) const;
   // Whether rows may hold NaN of any kind: a caller's table.
-  bool is_from_caller() const { return cos_sin_.rope == nullptr; }
+  bool is_from_caller() const { return cos_sin_->rope == nullptr; }
 
  private:
-  bool is_streamed() const { return cos_sin_.table.cos == nullptr; }
-  bool HasRow(int64_t position) const { return position >= 0 && position < cos_sin_.table.rows; }
+  bool is_streamed() const { return cos_sin_->table.cos == nullptr; }
+  bool HasRow(int64_t position) const { return position >= 0 && position < cos_sin_->table.rows; }
   int64_t RowNumber() const;  // of the current token in query_scale and padding
-  simdrope_status CheckRange(int64_t batch, int64_t seq);
+  simdrope_status CheckRange(int64_t batch, int64_t seq) const;
 
-  const Kernels* kernels_ = nullptr;
-  simdrope_cos_sin cos_sin_{};
-  int32_t pairs_ = 0;
+  const Kernels* kernels_;
+  const simdrope_cos_sin* cos_sin_;
+  int32_t pairs_;
   int32_t axes_ = 1;  // that the table is looked up by
-  TokenPositions tokens_{simdrope_positions{}};
+  TokenPositions tokens_;
   int64_t batch_ = 0;
 };
 

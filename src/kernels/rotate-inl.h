@@ -28,27 +28,39 @@ HWY_INLINE void RotatePair(D, V x, V y, V cos, V sin, V& x_out, V& y_out) {
   y_out = hn::MulAdd(x, sin, hn::Mul(y, cos));
 }
 
-// One row, any types, any pairings: x and y in separate vectors. Natural angles.
+// A form rotates the elements of one row at lane i of the angles, given their vectors:
+//   Lanes(pairs)           angles of a row, in lanes
+//   kAngles, Angle<k>      the vectors of angles that lane i takes
+//   Block(d, i, angles...) the rotation
+
+// Any types, any pairings: x and y in separate vectors. Natural angles.
 template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
-struct SeparateRow {
+struct SeparateForm {
   static constexpr AngleOrder kOrder = AngleOrder::kNatural;
+  static constexpr size_t kAngles = 2;
+  static constexpr size_t kSmallest = 1;
   const In* in;
   Out* out;
-  const float* cos;
-  const float* sin;
   ptrdiff_t in_split;
   ptrdiff_t out_split;
 
-  template <class D>
-  HWY_INLINE void operator()(D d, size_t i) const {
-    hn::Vec<D> x, y, x_out, y_out;
+  static size_t Lanes(size_t pairs) { return pairs; }
+
+  template <size_t k, class D>
+  static HWY_INLINE hn::Vec<D> Angle(D d, const RotateRows& a, size_t i) {
+    return hn::LoadU(d, (k == 0 ? a.cos : a.sin) + i);
+  }
+
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE void Block(D d, size_t i, V cos, V sin) const {
+    V x, y, x_out, y_out;
     if constexpr (kIn == SIMDROPE_HALF) {
       x = LoadFloats(d, in + i);
       y = LoadFloats(d, in + in_split + i);
     } else {
       LoadInterleaved(d, in + 2 * i, x, y);
     }
-    RotatePair(d, x, y, hn::LoadU(d, cos + i), hn::LoadU(d, sin + i), x_out, y_out);
+    RotatePair(d, x, y, cos, sin, x_out, y_out);
     constexpr NaNs kNaNs = kNaNsOf<In, Out>;
     if constexpr (kOut == SIMDROPE_HALF) {
       StoreFloats<kNaNs>(x_out, d, out + i);
@@ -57,8 +69,6 @@ struct SeparateRow {
       StoreInterleaved<kNaNs>(x_out, y_out, d, out + 2 * i);
     }
   }
-
-  HWY_INLINE void Run(size_t pairs) const { ForVectors<float, kMaxLanes<float>>(0, pairs, *this); }
 };
 
 #if HWY_TARGET != HWY_SCALAR
@@ -66,109 +76,191 @@ struct SeparateRow {
 // Interleaved in and out without separating the elements: each is multiplied by its cos, its
 // neighbour by its signed sin. One shuffle a vector.
 template <class In, class Out>
-struct NeighbourRow {
+struct NeighbourForm {
   static constexpr AngleOrder kOrder = AngleOrder::kSigned;
+  static constexpr size_t kAngles = 2;
+  static constexpr size_t kSmallest = 2;
   const In* in;
   Out* out;
-  const float* cos;
-  const float* sin;
+  ptrdiff_t in_split;
+  ptrdiff_t out_split;
 
-  template <class D>
-  HWY_INLINE void operator()(D d, size_t i) const {
-    const auto v = LoadFloats(d, in + i);
-    const auto own = hn::Mul(v, hn::LoadU(d, cos + i));
-    const auto rotated = hn::MulAdd(hn::Reverse2(d, v), hn::LoadU(d, sin + i), own);
-    StoreFloats<kNaNsOf<In, Out>>(rotated, d, out + i);
+  static size_t Lanes(size_t pairs) { return 2 * pairs; }
+
+  template <size_t k, class D>
+  static HWY_INLINE hn::Vec<D> Angle(D d, const RotateRows& a, size_t i) {
+    return hn::LoadU(d, (k == 0 ? a.cos : a.sin) + i);
   }
 
-  HWY_INLINE void Run(size_t pairs) const { ForVectors<float, kMaxLanes<float>, 2>(0, 2 * pairs, *this); }
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE void Block(D d, size_t i, V cos, V signed_sin) const {
+    const auto v = LoadFloats(d, in + i);
+    const auto rotated = hn::MulAdd(hn::Reverse2(d, v), signed_sin, hn::Mul(v, cos));
+    StoreFloats<kNaNsOf<In, Out>>(rotated, d, out + i);
+  }
 };
 
 // bf16 halves as words of two elements, without widening or narrowing shuffles: the even pairs are the
 // lower halves of the words, the odd pairs the upper ones. Angles in even-odd order.
-struct WordsRow {
+struct WordsForm {
   static constexpr AngleOrder kOrder = AngleOrder::kEvenOdd;
+  static constexpr size_t kAngles = 4;
+  static constexpr size_t kSmallest = 1;
   const Bf16* in;
   Bf16* out;
-  const float* cos;
-  const float* sin;
   ptrdiff_t in_split;
   ptrdiff_t out_split;
-  size_t evens;  // number of even pairs
 
-  template <class D>
-  HWY_INLINE void operator()(D d, size_t i) const {
+  static size_t Lanes(size_t pairs) { return pairs / 2; }  // an odd pair is left over
+
+  template <size_t k, class D>
+  static HWY_INLINE hn::Vec<D> Angle(D d, const RotateRows& a, size_t i) {
+    const size_t evens = (a.pairs + 1) / 2;
+    return hn::LoadU(d, (k % 2 == 0 ? a.cos : a.sin) + (k < 2 ? 0 : evens) + i);
+  }
+
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE void Block(D d, size_t i, V cos_even, V sin_even, V cos_odd, V sin_odd) const {
     const Words<D> du;
     const TwoHalves<D> dh;
     const auto x = hn::BitCast(du, hn::LoadU(dh, Bits(in + 2 * i)));
     const auto y = hn::BitCast(du, hn::LoadU(dh, Bits(in + in_split + 2 * i)));
-    hn::Vec<D> x_even, y_even, x_odd, y_odd;
-    RotatePair(d, FromLowerHalf(d, x), FromLowerHalf(d, y), hn::LoadU(d, cos + i), hn::LoadU(d, sin + i), x_even,
-               y_even);
-    RotatePair(d, FromUpperHalf(d, x), FromUpperHalf(d, y), hn::LoadU(d, cos + evens + i),
-               hn::LoadU(d, sin + evens + i), x_odd, y_odd);
+    V x_even, y_even, x_odd, y_odd;
+    RotatePair(d, FromLowerHalf(d, x), FromLowerHalf(d, y), cos_even, sin_even, x_even, y_even);
+    RotatePair(d, FromUpperHalf(d, x), FromUpperHalf(d, y), cos_odd, sin_odd, x_odd, y_odd);
     StoreInterleaved<NaNs::kBf16>(x_even, x_odd, d, out + 2 * i);
     StoreInterleaved<NaNs::kBf16>(y_even, y_odd, d, out + out_split + 2 * i);
   }
+};
 
-  HWY_INLINE void Run(size_t pairs) const {
-    ForVectors<float, kMaxLanes<float>>(0, pairs / 2, *this);
-    if (pairs % 2 != 0) {
-      const size_t last = pairs - 1;
-      SeparateRow<Bf16, Bf16, SIMDROPE_HALF, SIMDROPE_HALF>{
-          in + last, out + last, cos + last / 2, sin + last / 2, in_split, out_split}(hn::CappedTag<float, 1>(), 0);
+#endif
+
+template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
+struct FormFor {
+  using Type = SeparateForm<In, Out, kIn, kOut>;
+};
+#if HWY_TARGET != HWY_SCALAR
+template <class In, class Out>
+struct FormFor<In, Out, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED> {
+  using Type = NeighbourForm<In, Out>;
+};
+template <>
+struct FormFor<Bf16, Bf16, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED> {
+  using Type = SeparateForm<Bf16, Bf16, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED>;
+};
+template <>
+struct FormFor<Bf16, Bf16, SIMDROPE_HALF, SIMDROPE_HALF> {
+  using Type = WordsForm;
+};
+#endif
+
+// ---- rows of any width
+
+template <class Form>
+struct LoadingBody {
+  const Form& form;
+  const RotateRows& a;
+  template <class D>
+  HWY_INLINE void operator()(D d, size_t i) const {
+    if constexpr (Form::kAngles == 2) {
+      form.Block(d, i, Form::template Angle<0>(d, a, i), Form::template Angle<1>(d, a, i));
+    } else {
+      form.Block(d, i, Form::template Angle<0>(d, a, i), Form::template Angle<1>(d, a, i),
+                 Form::template Angle<2>(d, a, i), Form::template Angle<3>(d, a, i));
     }
   }
 };
 
-#endif
-
-template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
-struct RowFor {
-  using Type = SeparateRow<In, Out, kIn, kOut>;
-};
-#if HWY_TARGET != HWY_SCALAR
-template <>
-struct RowFor<Bf16, Bf16, SIMDROPE_HALF, SIMDROPE_HALF> {
-  using Type = WordsRow;
-};
-template <>
-struct RowFor<Bf16, Bf16, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED> {
-  using Type = SeparateRow<Bf16, Bf16, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED>;
-};
-template <class In, class Out>
-struct RowFor<In, Out, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED> {
-  using Type = NeighbourRow<In, Out>;
-};
-#endif
-
-template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
-void Rotate(const RotateRows& a) {
-  using Row = typename RowFor<In, Out, kIn, kOut>::Type;
+template <class Form, class In, class Out>
+HWY_INLINE void RotateAnyWidth(RotateRows a) {
   const char* in = static_cast<const char*>(a.in);
   char* out = static_cast<char*>(a.out);
-  const float* cos = a.cos;
-  const float* sin = a.sin;
   for (size_t r = 0; r < a.rows; ++r) {
-    const In* row_in = reinterpret_cast<const In*>(in);
-    Out* row_out = reinterpret_cast<Out*>(out);
-    if constexpr (Row::kOrder == AngleOrder::kSigned) {
-      Row{row_in, row_out, cos, sin}.Run(a.pairs);
-    } else if constexpr (Row::kOrder == AngleOrder::kEvenOdd) {
-      Row{row_in, row_out, cos, sin, a.in_split, a.out_split, (a.pairs + 1) / 2}.Run(a.pairs);
-    } else {
-      Row{row_in, row_out, cos, sin, a.in_split, a.out_split}.Run(a.pairs);
+    const Form form{reinterpret_cast<const In*>(in), reinterpret_cast<Out*>(out), a.in_split, a.out_split};
+    ForVectors<float, kMaxLanes<float>, Form::kSmallest>(0, Form::Lanes(a.pairs), LoadingBody<Form>{form, a});
+    if constexpr (Form::kOrder == AngleOrder::kEvenOdd) {
+      if (a.pairs % 2 != 0) {
+        const hn::CappedTag<float, 1> d1;
+        const size_t last = a.pairs - 1;
+        SeparateForm<In, Out, SIMDROPE_HALF, SIMDROPE_HALF>{form.in + last, form.out + last, a.in_split, a.out_split}
+            .Block(d1, 0, hn::LoadU(d1, a.cos + last / 2), hn::LoadU(d1, a.sin + last / 2));
+      }
     }
     in += a.in_stride;
     out += a.out_stride;
-    cos += a.angle_stride;
-    sin += a.angle_stride;
+    a.cos += a.angle_stride;
+    a.sin += a.angle_stride;
   }
+}
+
+// ---- rows of a few whole vectors that share their angles, which stay in registers
+
+// Vectors of angles that leave enough registers for the rest.
+inline constexpr size_t kResidentAngles =
+    (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_ARCH_ARM_V7 || HWY_ARCH_WASM ? 8 : 16;
+
+// One row, given the angles of all its blocks.
+template <class Form, size_t kBlock = 0, class D, class V, class... More>
+HWY_INLINE void RotateBlocks(std::integral_constant<size_t, 2> two, const Form& form, D d, V a0, V a1, More... more) {
+  form.Block(d, kBlock * hn::Lanes(d), a0, a1);
+  if constexpr (sizeof...(More) > 0) RotateBlocks<Form, kBlock + 1>(two, form, d, more...);
+}
+template <class Form, size_t kBlock = 0, class D, class V, class... More>
+HWY_INLINE void RotateBlocks(std::integral_constant<size_t, 4> four, const Form& form, D d, V a0, V a1, V a2, V a3,
+                             More... more) {
+  form.Block(d, kBlock * hn::Lanes(d), a0, a1, a2, a3);
+  if constexpr (sizeof...(More) > 0) RotateBlocks<Form, kBlock + 1>(four, form, d, more...);
+}
+
+// Loads the angles that are still missing, then rotates all rows.
+template <class Form, class In, class Out, size_t kBlocks, class D, class... Angles>
+HWY_INLINE void RotateResident(D d, const RotateRows& a, Angles... angles) {
+  constexpr size_t kLoaded = sizeof...(Angles);
+  if constexpr (kLoaded < kBlocks * Form::kAngles) {
+    constexpr size_t kBlock = kLoaded / Form::kAngles;
+    const auto angle = Form::template Angle<kLoaded % Form::kAngles>(d, a, kBlock * hn::Lanes(d));
+    RotateResident<Form, In, Out, kBlocks>(d, a, angles..., angle);
+  } else {
+    const char* in = static_cast<const char*>(a.in);
+    char* out = static_cast<char*>(a.out);
+    for (size_t r = 0; r < a.rows; ++r) {
+      const Form form{reinterpret_cast<const In*>(in), reinterpret_cast<Out*>(out), a.in_split, a.out_split};
+      RotateBlocks(std::integral_constant<size_t, Form::kAngles>(), form, d, angles...);
+      in += a.in_stride;
+      out += a.out_stride;
+    }
+  }
+}
+
+// Rotates all rows if they share angles and are just 1, 2, 4, ... kBlocks whole vectors wide.
+template <class Form, class In, class Out, size_t kBlocks>
+HWY_INLINE bool TryResident(const RotateRows& a, size_t lanes) {
+  const hn::ScalableTag<float> d;
+  if (lanes == kBlocks * hn::Lanes(d)) {
+    RotateResident<Form, In, Out, kBlocks>(d, a);
+    return true;
+  }
+  if constexpr (kBlocks > 1) return TryResident<Form, In, Out, kBlocks / 2>(a, lanes);
+  return false;
+}
+
+template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
+void Rotate(const RotateRows& a) {
+  using Form = typename FormFor<In, Out, kIn, kOut>::Type;
+  // Only the common combinations, for the sake of code size.
+  if constexpr (std::is_same_v<In, Out> && kIn == kOut) {
+    const bool whole_pairs = Form::kOrder != AngleOrder::kEvenOdd || a.pairs % 2 == 0;
+    if (a.angle_stride == 0 && a.rows > 1 && whole_pairs &&
+        TryResident<Form, In, Out, kResidentAngles / Form::kAngles>(a, Form::Lanes(a.pairs))) {
+      return;
+    }
+  }
+  RotateAnyWidth<Form, In, Out>(a);
 }
 
 template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
 constexpr Rotation MakeRotation() {
-  return {&Rotate<In, Out, kIn, kOut>, RowFor<In, Out, kIn, kOut>::Type::kOrder};
+  return {&Rotate<In, Out, kIn, kOut>, FormFor<In, Out, kIn, kOut>::Type::kOrder};
 }
 
 // out[i] = in[i] * scale.

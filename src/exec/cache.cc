@@ -1,0 +1,83 @@
+#include "exec/cache.h"
+
+#include <algorithm>
+#include <new>
+
+#include "core/status.h"
+#include "exec/compute.h"
+#include "kernels/kernels.h"
+
+using namespace simdrope::impl;
+
+namespace {
+
+constexpr int64_t kLeastRows = 256;
+
+simdrope_status MakeBlock(const simdrope_rope& rope, simdrope_dtype dtype, int64_t rows,
+                          std::unique_ptr<CacheBlock>* result) {
+  const int32_t pairs = rope.window.pairs();
+  const int64_t tables = rope.has_xpos() ? 4 : 2;
+  const int64_t scales = rope.has_temperature() ? 1 : 0;
+  const int64_t row_bytes = tables * pairs * static_cast<int64_t>(SizeOf(dtype)) + scales * int64_t{sizeof(float)};
+  int64_t bytes;
+  std::unique_ptr<CacheBlock> block(new (std::nothrow) CacheBlock);
+  if (block != nullptr && !__builtin_mul_overflow(rows, row_bytes, &bytes)) {
+    block->memory.reset(new (std::nothrow) char[static_cast<size_t>(bytes)]);
+  }
+  if (block == nullptr || block->memory == nullptr) {
+    return Fail(SIMDROPE_OUT_OF_MEMORY, "no memory for a cache of rows = %lld, %lld bytes each",
+                static_cast<long long>(rows), static_cast<long long>(row_bytes));
+  }
+  char* next = block->memory.get();
+  const auto take = [&](int64_t count) {
+    char* const at = next;
+    next += count;
+    return at;
+  };
+  if (scales != 0) block->view.query_scale = reinterpret_cast<float*>(take(rows * int64_t{sizeof(float)}));
+  const auto take_table = [&] {
+    simdrope_table table = SIMDROPE_TABLE_INIT;
+    const int64_t table_bytes = rows * pairs * static_cast<int64_t>(SizeOf(dtype));
+    table.cos = take(table_bytes);
+    table.sin = take(table_bytes);
+    table.dtype = dtype;
+    table.rows = rows;
+    table.columns = pairs;
+    table.row_stride = pairs;
+    return table;
+  };
+  block->view.rope = &rope;
+  block->view.table = take_table();
+  if (rope.has_xpos()) block->view.key_table = take_table();
+  const simdrope_positions from_zero = SIMDROPE_POSITIONS_INIT;
+  const simdrope_options options = SIMDROPE_OPTIONS_INIT;
+  SIMDROPE_TRY(ComputeCosSin(rope, from_zero, 1, rows, block->view, options));
+  *result = std::move(block);
+  return SIMDROPE_OK;
+}
+
+}  // namespace
+
+simdrope_status simdrope_cache::Rows(int64_t rows, simdrope_cos_sin* view) {
+  if (rows < 0) return Fail(SIMDROPE_INVALID_ARGUMENT, "rows = %lld must be >= 0", static_cast<long long>(rows));
+  const CacheBlock* block = current.load(std::memory_order_acquire);
+  if (block == nullptr || block->view.table.rows < rows) {
+    SIMDROPE_TRY(Grow(rows));
+    block = current.load(std::memory_order_acquire);
+  }
+  *view = block->view;
+  return SIMDROPE_OK;
+}
+
+// At least doubles, so that all blocks together take at most twice what the largest does.
+simdrope_status simdrope_cache::Grow(int64_t rows) {
+  const std::lock_guard<std::mutex> lock(growing);
+  const int64_t have = largest != nullptr ? largest->view.table.rows : 0;
+  if (largest != nullptr && have >= rows) return SIMDROPE_OK;  // another thread was first
+  std::unique_ptr<CacheBlock> block;
+  SIMDROPE_TRY(MakeBlock(*rope, dtype, std::max({rows, have <= INT64_MAX / 2 ? 2 * have : have, kLeastRows}), &block));
+  block->smaller = std::move(largest);
+  largest = std::move(block);
+  current.store(largest.get(), std::memory_order_release);
+  return SIMDROPE_OK;
+}
