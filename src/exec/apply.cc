@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
+#include <utility>
 
 #include "core/tensor.h"
 #include "exec/parallel.h"
@@ -22,35 +24,48 @@ struct Segment {
   int32_t count;
 };
 
+struct ByteStrides {
+  explicit ByteStrides(const simdrope_tensor& t)
+      : element(static_cast<ptrdiff_t>(SizeOf(t.dtype))),
+        batch(t.batch_stride * element),
+        token(t.seq_stride * element),
+        head(t.head_stride * element) {}
+
+  ptrdiff_t element;
+  ptrdiff_t batch;
+  ptrdiff_t token;
+  ptrdiff_t head;
+};
+
 // What is to be done with one of Q, K and V.
 struct Stream {
+  Stream(const simdrope_tensor& in, const simdrope_tensor& out, bool rotated, Side side)
+      : in(in), out(out), from(in), to(out), rotated(rotated), side(side), in_place(IsSameView(in, out)) {}
+
+  const char* in_at(int64_t b, int64_t s, int64_t h) const {
+    return static_cast<const char*>(in.data) + b * from.batch + s * from.token + h * from.head;
+  }
+  char* out_at(int64_t b, int64_t s, int64_t h) const {
+    return static_cast<char*>(out.data) + b * to.batch + s * to.token + h * to.head;
+  }
+
   const simdrope_tensor& in;
   const simdrope_tensor& out;
+  ByteStrides from;
+  ByteStrides to;
   bool rotated;  // else only copied
   Side side;
   bool in_place;
   bool token_major = true;  // the heads of a token lie closer together than the tokens of a head
-  Rotation rotation = {};
+  bool by_spare = false;    // in place, but to another pairing: by way of a spare head
   bool always_arrange = false;
+  Rotation rotation = {};
   Segment outside[3] = {};  // elements of a head outside the window
   int outside_count = 0;
-
-  ptrdiff_t in_stride_of_head() const { return in.head_stride * static_cast<ptrdiff_t>(SizeOf(in.dtype)); }
-  ptrdiff_t out_stride_of_head() const { return out.head_stride * static_cast<ptrdiff_t>(SizeOf(out.dtype)); }
-  ptrdiff_t in_stride_of_token() const { return in.seq_stride * static_cast<ptrdiff_t>(SizeOf(in.dtype)); }
-  ptrdiff_t out_stride_of_token() const { return out.seq_stride * static_cast<ptrdiff_t>(SizeOf(out.dtype)); }
-  const char* in_at(int64_t b, int64_t s, int64_t h) const {
-    return static_cast<const char*>(in.data) + b * in.batch_stride * static_cast<ptrdiff_t>(SizeOf(in.dtype)) +
-           s * in_stride_of_token() + h * in_stride_of_head();
-  }
-  char* out_at(int64_t b, int64_t s, int64_t h) const {
-    return static_cast<char*>(out.data) + b * out.batch_stride * static_cast<ptrdiff_t>(SizeOf(out.dtype)) +
-           s * out_stride_of_token() + h * out_stride_of_head();
-  }
 };
 
-// Rows of heads that share a treatment: `count` of them, `*_stride` bytes apart.
-struct Rows {
+// `count` heads that share a treatment, `*_stride` bytes apart.
+struct HeadRows {
   const char* in;
   char* out;
   ptrdiff_t in_stride;
@@ -67,7 +82,7 @@ struct Angles {
 
 class Worker {
  public:
-  Worker(const Kernels& kernels, const ApplyCall& call, const Stream* const* streams, int stream_count)
+  Worker(const Kernels& kernels, const ApplyCall& call, const std::optional<Stream>* streams, int stream_count)
       : kernels_(kernels), call_(call), rows_(call.rows), streams_(streams), stream_count_(stream_count) {
     for (int i = 0; i < stream_count; ++i) {
       heads_ += streams[i]->in.heads;
@@ -137,7 +152,7 @@ class Worker {
       const float scale = ScaleOf(stream, t);
       int64_t end = t + 1;
       while (end < tokens && ActionOf(stream, end) == action && ScaleOf(stream, end) == scale) ++end;
-      RunTokens(stream, action, scale, b, s, {t, end}, heads);
+      if (action != TokenAction::kSkip) RunTokens(stream, action, scale, b, s, {t, end}, heads);
       t = end;
     }
   }
@@ -152,93 +167,99 @@ class Worker {
 
   void RunTokens(const Stream& stream, TokenAction action, float scale, int64_t b, int64_t s, Range tokens,
                  Range heads) {
-    if (action == TokenAction::kSkip) return;
-    const auto rows_from = [&](int64_t token, int64_t head, bool along_heads, int64_t count) {
-      return Rows{stream.in_at(b, s + token, head), stream.out_at(b, s + token, head),
-                  along_heads ? stream.in_stride_of_head() : stream.in_stride_of_token(),
-                  along_heads ? stream.out_stride_of_head() : stream.out_stride_of_token(), count};
-    };
-    if (stream.token_major) {
-      for (int64_t t = tokens.begin; t < tokens.end; ++t) {
-        const Angles angles{angles_.cos + t * angles_.stride, angles_.sin + t * angles_.stride, 0};
-        RunRows(stream, action, scale, angles, rows_from(t, heads.begin, true, heads.end - heads.begin));
-      }
-    } else {
-      const Angles angles{angles_.cos + tokens.begin * angles_.stride, angles_.sin + tokens.begin * angles_.stride,
-                          angles_.stride};
+    const char* in = stream.in_at(b, s + tokens.begin, heads.begin);
+    char* out = stream.out_at(b, s + tokens.begin, heads.begin);
+    Angles angles = angles_;
+    angles.cos += tokens.begin * angles.stride;
+    angles.sin += tokens.begin * angles.stride;
+    if (!stream.token_major) {
       for (int64_t h = heads.begin; h < heads.end; ++h) {
-        RunRows(stream, action, scale, angles, rows_from(tokens.begin, h, false, tokens.end - tokens.begin));
+        RunRows(stream, action, scale, angles,
+                {in, out, stream.from.token, stream.to.token, tokens.end - tokens.begin});
+        in += stream.from.head;
+        out += stream.to.head;
       }
+      return;
+    }
+    for (int64_t t = tokens.begin; t < tokens.end; ++t) {
+      RunRows(stream, action, scale, {angles.cos, angles.sin, 0},
+              {in, out, stream.from.head, stream.to.head, heads.end - heads.begin});
+      in += stream.from.token;
+      out += stream.to.token;
+      angles.cos += angles.stride;
+      angles.sin += angles.stride;
     }
   }
 
-  void RunRows(const Stream& stream, TokenAction action, float scale, const Angles& angles, const Rows& rows) {
+  void RunRows(const Stream& stream, TokenAction action, float scale, const Angles& angles, const HeadRows& rows) {
     if (action == TokenAction::kCopy) {
       CopySegment(stream, {0, static_cast<int32_t>(stream.in.head_dim)}, scale, rows);
       return;
     }
-    Rotate(stream, angles, rows);
+    const Window& window = call_.window;
+    const RotateRows args{rows.in + window.offset * stream.from.element,
+                          rows.out + window.offset * stream.to.element,
+                          rows.in_stride,
+                          rows.out_stride,
+                          window.split,
+                          window.split,
+                          angles.cos,
+                          angles.sin,
+                          angles.stride,
+                          static_cast<size_t>(rows.count),
+                          pairs(),
+                          nullptr};
+    if (stream.by_spare) {
+      RotateBySpare(stream, args);
+    } else {
+      stream.rotation.run(args);
+    }
+    if (stream.in_place && scale == 1.0f) return;
     for (int i = 0; i < stream.outside_count; ++i) CopySegment(stream, stream.outside[i], scale, rows);
   }
 
-  void CopySegment(const Stream& stream, Segment segment, float scale, const Rows& rows) {
-    if (stream.in_place && scale == 1.0f) return;
-    const ptrdiff_t in_begin = segment.begin * static_cast<ptrdiff_t>(SizeOf(stream.in.dtype));
-    const ptrdiff_t out_begin = segment.begin * static_cast<ptrdiff_t>(SizeOf(stream.out.dtype));
-    const size_t count = static_cast<size_t>(segment.count);
-    for (int64_t r = 0; r < rows.count; ++r) {
-      const char* in = rows.in + r * rows.in_stride + in_begin;
-      char* out = rows.out + r * rows.out_stride + out_begin;
-      if (scale == 1.0f && stream.in.dtype == stream.out.dtype) {
-        std::memcpy(out, in, count * SizeOf(stream.in.dtype));
-      } else {
-        kernels_.copy[stream.in.dtype][stream.out.dtype](in, out, count, scale);
-      }
+  void RotateBySpare(const Stream& stream, RotateRows args) {
+    alignas(64) char spare[SIMDROPE_MAX_HEAD_DIM * sizeof(float)];
+    const size_t bytes = static_cast<size_t>(call_.window.rotary_dim * stream.to.element);
+    char* destination = static_cast<char*>(args.out);
+    args.out = spare;
+    for (size_t left = std::exchange(args.rows, 1); left > 0; --left) {
+      stream.rotation.run(args);
+      std::memcpy(destination, spare, bytes);
+      destination += args.out_stride;
+      args.in = static_cast<const char*>(args.in) + args.in_stride;
+      args.cos += args.angle_stride;
+      args.sin += args.angle_stride;
     }
   }
 
-  void Rotate(const Stream& stream, const Angles& angles, const Rows& rows) {
-    const Window& window = call_.window;
-    const ptrdiff_t in_size = static_cast<ptrdiff_t>(SizeOf(stream.in.dtype));
-    const ptrdiff_t out_size = static_cast<ptrdiff_t>(SizeOf(stream.out.dtype));
-    RotateRows args{rows.in + window.offset * in_size,
-                    rows.out + window.offset * out_size,
-                    rows.in_stride,
-                    rows.out_stride,
-                    window.split,
-                    window.split,
-                    angles.cos,
-                    angles.sin,
-                    angles.stride,
-                    static_cast<size_t>(rows.count),
-                    pairs(),
-                    nullptr};
-    if (!stream.in_place || window.pairing == call_.output_pairing) {
-      stream.rotation.run(args);
-      return;
-    }
-    // Another pairing in the same place moves elements across the window: by way of a spare head.
-    alignas(64) char spare[SIMDROPE_MAX_HEAD_DIM * sizeof(float)];
-    char* const destination = static_cast<char*>(args.out);
-    args.out = spare;
-    args.rows = 1;
+  void CopySegment(const Stream& stream, Segment segment, float scale, const HeadRows& rows) {
+    if (stream.in_place && scale == 1.0f) return;
+    const size_t count = static_cast<size_t>(segment.count);
+    const char* in = rows.in + segment.begin * stream.from.element;
+    char* out = rows.out + segment.begin * stream.to.element;
+    const bool plain = scale == 1.0f && stream.in.dtype == stream.out.dtype;
+    const auto copy = kernels_.copy[stream.in.dtype][stream.out.dtype];
     for (int64_t r = 0; r < rows.count; ++r) {
-      stream.rotation.run(args);
-      std::memcpy(destination + r * rows.out_stride, spare, static_cast<size_t>(window.rotary_dim * out_size));
-      args.in = static_cast<const char*>(args.in) + rows.in_stride;
-      args.cos += angles.stride;
-      args.sin += angles.stride;
+      if (plain) {
+        std::memcpy(out, in, count * static_cast<size_t>(stream.from.element));
+      } else {
+        copy(in, out, count, scale);
+      }
+      in += rows.in_stride;
+      out += rows.out_stride;
     }
   }
 
   // Makes angles_ those of `tokens` tokens from (b, s) for `stream`; kept from the stream before if
   // they are the same.
   void FindAngles(const Stream& stream, int64_t b, int64_t s, int64_t tokens) {
+    const bool has_scale = stream.side == Side::kQuery && HasScale(tokens);
     if (angles_of_ != nullptr && angles_of_->rotation.order == stream.rotation.order && !rows_.has_key_rows() &&
-        angles_of_->always_arrange == stream.always_arrange && !HasScale(*angles_of_, tokens) &&
-        !HasScale(stream, tokens)) {
+        angles_of_->always_arrange == stream.always_arrange && !scaled_ && !has_scale) {
       return;
     }
+    scaled_ = has_scale;
     angles_of_ = &stream;
     const size_t width = AngleWidth(stream.rotation.order, pairs());
     for (int64_t t = 0; t < tokens; ++t) {
@@ -257,17 +278,14 @@ class Worker {
     angles_ = {arranged_, arranged_ + width, static_cast<ptrdiff_t>(2 * width)};
   }
 
-  bool HasScale(const Stream& stream, int64_t tokens) const {
-    for (int64_t t = 0; t < tokens; ++t) {
-      if (ScaleOf(stream, t) != 1.0f) return true;
-    }
-    return false;
+  bool HasScale(int64_t tokens) const {
+    return std::any_of(scale_, scale_ + tokens, [](float scale) { return scale != 1.0f; });
   }
 
   const Kernels& kernels_;
   const ApplyCall& call_;
   RowSource rows_;
-  const Stream* const* streams_;
+  const std::optional<Stream>* streams_;
   int stream_count_;
   int64_t heads_ = 0;
   bool token_major_ = true;
@@ -275,6 +293,7 @@ class Worker {
   TokenAction action_[kMaxTokensInBlock];
   float scale_[kMaxTokensInBlock];  // on Q
   const Stream* angles_of_ = nullptr;
+  bool scaled_ = false;  // angles_ are scaled for Q
   Angles angles_{};
   alignas(64) float natural_[2 * SIMDROPE_MAX_PAIRS];
   alignas(64) float arranged_[kAngleFloats];
@@ -282,43 +301,48 @@ class Worker {
 
 Stream MakeStream(const Kernels& kernels, const ApplyCall& call, const simdrope_tensor& in, const simdrope_tensor& out,
                   bool rotated, Side side) {
-  Stream stream{in, out, rotated, side, IsSameView(in, out)};
+  const Window& w = call.window;
+  Stream stream(in, out, rotated, side);
   stream.token_major = in.seq < 2 || in.heads < 2 || std::llabs(in.head_stride) <= std::llabs(in.seq_stride);
-  stream.rotation = kernels.rotate[in.dtype][out.dtype][call.window.pairing][call.output_pairing];
+  stream.by_spare = stream.in_place && w.pairing != call.output_pairing;
   // Rounding to bf16 without a test for NaN relies on default NaNs.
   stream.always_arrange = call.rows.is_from_caller() && in.dtype == SIMDROPE_BF16 && out.dtype == SIMDROPE_BF16;
+  stream.rotation = kernels.rotate[in.dtype][out.dtype][w.pairing][call.output_pairing];
 
-  const Window& w = call.window;
   const int32_t first_end = w.offset + (w.pairing == SIMDROPE_HALF ? w.pairs() : w.rotary_dim);
   const int32_t second_begin = w.pairing == SIMDROPE_HALF ? w.offset + w.split : first_end;
-  const int32_t window_end = w.offset + w.span();
   const auto add = [&](int32_t begin, int32_t end) {
     if (begin < end) stream.outside[stream.outside_count++] = {begin, end - begin};
   };
   add(0, w.offset);
   add(first_end, second_begin);
-  add(window_end, static_cast<int32_t>(in.head_dim));
+  add(w.offset + w.span(), static_cast<int32_t>(in.head_dim));
   return stream;
+}
+
+// Calls visit(stream) for those of Q, K and V that there is something to do for.
+template <class Visit>
+void ForStreams(const Kernels& kernels, const ApplyCall& call, const Visit& visit) {
+  const simdrope_qkv &in = call.in, &out = call.out;
+  if (IsPresent(in.q)) visit(MakeStream(kernels, call, in.q, out.q, true, Side::kQuery));
+  if (IsPresent(in.k)) visit(MakeStream(kernels, call, in.k, out.k, true, Side::kKey));
+  if (IsPresent(in.v) && IsPresent(out.v) && !IsSameView(in.v, out.v)) {
+    visit(MakeStream(kernels, call, in.v, out.v, false, Side::kKey));
+  }
 }
 
 }  // namespace
 
 void Apply(const Kernels& kernels, const ApplyCall& call) {
-  const simdrope_qkv &in = call.in, &out = call.out;
-  const Stream all[] = {MakeStream(kernels, call, in.q, out.q, true, Side::kQuery),
-                        MakeStream(kernels, call, in.k, out.k, true, Side::kKey),
-                        MakeStream(kernels, call, in.v, out.v, false, Side::kKey)};
-  const Stream* streams[3];
+  std::optional<Stream> streams[3];
   int count = 0;
   int64_t heads = 0;
   int64_t bytes_per_token = 0;
-  for (const Stream& stream : all) {
-    if (!IsPresent(stream.in) || !IsPresent(stream.out) || (!stream.rotated && stream.in_place)) continue;
-    streams[count++] = &stream;
+  ForStreams(kernels, call, [&](const Stream& stream) {
+    streams[count++].emplace(stream);
     heads += stream.in.heads;
-    bytes_per_token += stream.in.heads * stream.in.head_dim *
-                       static_cast<int64_t>(SizeOf(stream.in.dtype) + SizeOf(stream.out.dtype));
-  }
+    bytes_per_token += stream.in.heads * stream.in.head_dim * (stream.from.element + stream.to.element);
+  });
   const int64_t tokens = streams[0]->in.batch * streams[0]->in.seq;
   if (tokens == 0) return;
 

@@ -192,41 +192,36 @@ double RealReach(const simdrope_positions& p, int64_t batch, int64_t seq, int32_
   return std::max(std::fabs(static_cast<double>(range.least)), std::fabs(static_cast<double>(range.greatest)));
 }
 
-void TokenPositions::MoveTo(int64_t b, int64_t s) {
-  batch_ = b;
-  token_ = s;
-  in_sequence_ = s;
-  int64_t sequence = b;
+void TokenPositions::FindSequence() {
+  int64_t sequence = batch_;
   if (p_->cu_seqlens != nullptr) {
     const auto begin_of = [&](int64_t i) { return IntegerAt(p_->cu_seqlens, p_->cu_seqlens_type, i); };
-    if (s < begin_of(sequence_) || s >= begin_of(sequence_ + 1)) {  // the last one beginning at or before s
-      int64_t low = 0, high = p_->sequences;
+    if (token_ < begin_of(sequence_) || token_ >= begin_of(sequence_ + 1)) {
+      int64_t low = 0, high = p_->sequences;  // the last one that begins at or before the token
       while (high - low > 1) {
         const int64_t middle = low + (high - low) / 2;
-        (begin_of(middle) <= s ? low : high) = middle;
+        (begin_of(middle) <= token_ ? low : high) = middle;
       }
       sequence_ = low;
     }
     sequence = sequence_;
-    in_sequence_ = s - begin_of(sequence_);
+    in_sequence_ = token_ - begin_of(sequence_);
   }
-  base_ = p_->start + (p_->offsets != nullptr ? IntegerAt(p_->offsets, p_->offsets_type, sequence) : 0);
+  if (p_->offsets != nullptr) base_ += IntegerAt(p_->offsets, p_->offsets_type, sequence);
 }
 
-bool TokenPositions::is_padding() const { return IsPaddingAt(*p_, p_->ids_batch == 1 ? 0 : batch_, token_); }
+bool TokenPositions::HasPaddingId() const { return IsPaddingAt(*p_, p_->ids_batch == 1 ? 0 : batch_, token_); }
 
-int64_t TokenPositions::on_axis(int32_t axis) const {
-  if (p_->ids == nullptr) return base_ + in_sequence_;
-  const int64_t index = std::min(axis, p_->ids_axes - 1) * p_->axis_stride +
-                        (p_->ids_batch == 1 ? 0 : batch_) * p_->batch_stride + token_ * p_->seq_stride;
-  return base_ + IntegerAt(p_->ids, p_->ids_type, index);
+int64_t TokenPositions::IdIndex(int32_t axis) const {
+  return std::min(axis, p_->ids_axes - 1) * p_->axis_stride + (p_->ids_batch == 1 ? 0 : batch_) * p_->batch_stride +
+         token_ * p_->seq_stride;
 }
+
+int64_t TokenPositions::IdOnAxis(int32_t axis) const { return IntegerAt(p_->ids, p_->ids_type, IdIndex(axis)); }
 
 double TokenPositions::real_on_axis(int32_t axis) const {
-  if (!HasRealIds(*p_)) return static_cast<double>(on_axis(axis));
-  const int64_t index = std::min(axis, p_->ids_axes - 1) * p_->axis_stride +
-                        (p_->ids_batch == 1 ? 0 : batch_) * p_->batch_stride + token_ * p_->seq_stride;
-  return static_cast<double>(base_) + RealAt(p_->ids, p_->ids_type, index);
+  if (!is_real()) return static_cast<double>(on_axis(axis));
+  return static_cast<double>(base_) + RealAt(p_->ids, p_->ids_type, IdIndex(axis));
 }
 
 }  // namespace simdrope::impl

@@ -21,14 +21,26 @@ class TokenPositions {
   explicit TokenPositions(const simdrope_positions& p) : p_(&p) {}
 
   // Goes to token s of batch entry b. Cheapest when tokens come in order.
-  void MoveTo(int64_t b, int64_t s);
+  void MoveTo(int64_t b, int64_t s) {
+    batch_ = b;
+    token_ = s;
+    in_sequence_ = s;
+    base_ = p_->start;
+    if (p_->cu_seqlens != nullptr || p_->offsets != nullptr) FindSequence();
+  }
 
   bool is_real() const { return p_->ids != nullptr && IsReal(p_->ids_type); }
-  bool is_padding() const;
-  int64_t on_axis(int32_t axis) const;      // with integer ids, or none
+  bool is_padding() const { return p_->padding && HasPaddingId(); }
+  // With integer ids, or none.
+  int64_t on_axis(int32_t axis) const { return base_ + (p_->ids == nullptr ? in_sequence_ : IdOnAxis(axis)); }
   double real_on_axis(int32_t axis) const;  // of any kind
 
  private:
+  void FindSequence();
+  bool HasPaddingId() const;
+  int64_t IdOnAxis(int32_t axis) const;
+  int64_t IdIndex(int32_t axis) const;
+
   const simdrope_positions* p_;
   int64_t batch_ = 0;
   int64_t token_ = 0;

@@ -119,6 +119,8 @@ simdrope_status CheckTable(const char* name, const simdrope_table& t, int32_t pa
 
 RowSource::RowSource(const Kernels& kernels, const simdrope_cos_sin& cos_sin, const Window& window)
     : kernels_(&kernels), cos_sin_(&cos_sin), pairs_(window.pairs()), tokens_(cos_sin.positions) {
+  scales_queries_ = is_streamed() ? cos_sin.rope != nullptr && cos_sin.rope->has_temperature()
+                                  : cos_sin.query_scale != nullptr;
   if (is_streamed() || cos_sin.rope != nullptr || cos_sin.pair_axis == nullptr) return;
   for (int32_t i = 0; i < pairs_; ++i) axes_ = std::max(axes_, cos_sin.pair_axis[i] + 1);
 }
@@ -178,14 +180,7 @@ simdrope_status RowSource::CheckRange(int64_t batch, int64_t seq) const {
   return SIMDROPE_OK;
 }
 
-void RowSource::MoveTo(int64_t b, int64_t s) {
-  batch_ = b;
-  tokens_.MoveTo(b, s);
-}
-
-TokenAction RowSource::action() const {
-  if (tokens_.is_padding()) return TokenAction::kSkip;
-  if (is_streamed()) return TokenAction::kRotate;
+TokenAction RowSource::TableAction() const {
   for (int32_t a = 0; a < axes_; ++a) {
     if (HasRow(tokens_.on_axis(a))) continue;
     return cos_sin_->out_of_range == SIMDROPE_SKIP ? TokenAction::kSkip : TokenAction::kCopy;
@@ -199,9 +194,8 @@ int64_t RowSource::RowNumber() const {
   return entry * cos_sin_->table.rows + tokens_.on_axis(0);
 }
 
-float RowSource::query_scale() const {
-  if (is_streamed()) return QueryScaleOf(*cos_sin_->rope, tokens_);
-  return cos_sin_->query_scale != nullptr ? cos_sin_->query_scale[RowNumber()] : 1.0f;
+float RowSource::QueryScaleOfToken() const {
+  return is_streamed() ? QueryScaleOf(*cos_sin_->rope, tokens_) : cos_sin_->query_scale[RowNumber()];
 }
 
 bool RowSource::has_key_rows() const {

@@ -45,9 +45,15 @@ class RowSource {
   // That the source can serve `batch` sequences of `seq` tokens. To be called once, before the rest.
   simdrope_status Check(int64_t batch, int64_t seq) const;
 
-  void MoveTo(int64_t b, int64_t s);
-  TokenAction action() const;
-  float query_scale() const;
+  void MoveTo(int64_t b, int64_t s) {
+    batch_ = b;
+    tokens_.MoveTo(b, s);
+  }
+  TokenAction action() const {
+    if (tokens_.is_padding()) return TokenAction::kSkip;
+    return is_streamed() ? TokenAction::kRotate : TableAction();
+  }
+  float query_scale() const { return scales_queries_ ? QueryScaleOfToken() : 1.0f; }
   // Whether Q and K have different rows.
   bool has_key_rows() const;
   // The row of the current token; `scratch` has room for 2 * pairs floats.
@@ -58,6 +64,8 @@ class RowSource {
  private:
   bool is_streamed() const { return cos_sin_->table.cos == nullptr; }
   bool HasRow(int64_t position) const { return position >= 0 && position < cos_sin_->table.rows; }
+  TokenAction TableAction() const;
+  float QueryScaleOfToken() const;
   int64_t RowNumber() const;  // of the current token in query_scale and padding
   simdrope_status CheckRange(int64_t batch, int64_t seq) const;
 
@@ -65,6 +73,7 @@ class RowSource {
   const simdrope_cos_sin* cos_sin_;
   int32_t pairs_;
   int32_t axes_ = 1;  // that the table is looked up by
+  bool scales_queries_ = false;
   TokenPositions tokens_;
   int64_t batch_ = 0;
 };
