@@ -18,6 +18,9 @@ constexpr size_t kAngleFloats = 4096;
 
 constexpr size_t kMaxTokensInBlock = 64;
 
+// How far ahead to prefetch: measured best between 2 and 8 KB on Zen 5 and Sapphire Rapids.
+constexpr ptrdiff_t kPrefetchBytes = 4096;
+
 // Consecutive elements of a head.
 struct Segment {
   int32_t begin;
@@ -60,6 +63,7 @@ struct Stream {
   bool by_spare = false;    // in place, but to another pairing: by way of a spare head
   bool always_arrange = false;
   Rotation rotation = {};
+  ptrdiff_t prefetch_ahead = 0;  // whole rows; 0: what comes next is not at ascending addresses
   Segment outside[3] = {};  // elements of a head outside the window
   int outside_count = 0;
 };
@@ -71,6 +75,7 @@ struct HeadRows {
   ptrdiff_t in_stride;
   ptrdiff_t out_stride;
   int64_t count;
+  const char* end;  // of what this task reads from here on at the same stride
 };
 
 // Angles of consecutive tokens, in the order that a rotation wants; token t's are at t * stride.
@@ -104,6 +109,7 @@ class Worker {
       int64_t tokens = 1;
       Range heads{head, std::min(heads_, head + left)};
       if (head == 0 && left >= heads_) tokens = std::min(left / heads_, token_major_ ? int64_t{1} : TokensInBlock(seq - s));
+      seq_end_ = std::min(seq, s + (left + heads_ - 1) / heads_);
       RunBlock(b, s, tokens, heads);
       left -= tokens * (heads.end - heads.begin);
       head = 0;
@@ -175,15 +181,17 @@ class Worker {
     if (!stream.token_major) {
       for (int64_t h = heads.begin; h < heads.end; ++h) {
         RunRows(stream, action, scale, angles,
-                {in, out, stream.from.token, stream.to.token, tokens.end - tokens.begin});
+                {in, out, stream.from.token, stream.to.token, tokens.end - tokens.begin,
+                 in + (seq_end_ - s - tokens.begin) * stream.from.token});
         in += stream.from.head;
         out += stream.to.head;
       }
       return;
     }
+    const char* const end = stream.in_at(b, seq_end_, 0);
     for (int64_t t = tokens.begin; t < tokens.end; ++t) {
       RunRows(stream, action, scale, {angles.cos, angles.sin, 0},
-              {in, out, stream.from.head, stream.to.head, heads.end - heads.begin});
+              {in, out, stream.from.head, stream.to.head, heads.end - heads.begin, end});
       in += stream.from.token;
       out += stream.to.token;
       angles.cos += angles.stride;
@@ -208,7 +216,8 @@ class Worker {
                           angles.stride,
                           static_cast<size_t>(rows.count),
                           pairs(),
-                          nullptr};
+                          stream.prefetch_ahead,
+                          rows.end};
     if (stream.by_spare) {
       RotateBySpare(stream, args);
     } else {
@@ -289,6 +298,7 @@ class Worker {
   int stream_count_;
   int64_t heads_ = 0;
   bool token_major_ = true;
+  int64_t seq_end_ = 0;  // where this task leaves the current batch entry
 
   TokenAction action_[kMaxTokensInBlock];
   float scale_[kMaxTokensInBlock];  // on Q
@@ -308,6 +318,12 @@ Stream MakeStream(const Kernels& kernels, const ApplyCall& call, const simdrope_
   // Rounding to bf16 without a test for NaN relies on default NaNs.
   stream.always_arrange = call.rows.is_from_caller() && in.dtype == SIMDROPE_BF16 && out.dtype == SIMDROPE_BF16;
   stream.rotation = kernels.rotate[in.dtype][out.dtype][w.pairing][call.output_pairing];
+
+  // Rows follow each other in memory along the heads of a token and on to the next token, or along
+  // the tokens of a head.
+  const ptrdiff_t row = stream.token_major ? stream.from.head : stream.from.token;
+  const bool goes_on = !stream.token_major || in.heads * stream.from.head == stream.from.token;
+  if (row > 0 && goes_on) stream.prefetch_ahead = (kPrefetchBytes + row - 1) / row * row;
 
   const int32_t first_end = w.offset + (w.pairing == SIMDROPE_HALF ? w.pairs() : w.rotary_dim);
   const int32_t second_begin = w.pairing == SIMDROPE_HALF ? w.offset + w.split : first_end;

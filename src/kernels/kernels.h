@@ -38,7 +38,9 @@ struct RotateRows {
   ptrdiff_t angle_stride;
   size_t rows;
   size_t pairs;
-  // The caller will go on reading upwards as far as this; nothing at or after it is prefetched.
+  // While working on a row, the one `prefetch_ahead` bytes on is fetched if it begins before
+  // `prefetch_end`: the caller will go on to there in this call and the next ones.
+  ptrdiff_t prefetch_ahead;
   const void* prefetch_end;
 };
 using RotateFunction = void (*)(const RotateRows&);

@@ -10,6 +10,7 @@
 
 #include <type_traits>
 
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "kernels/convert-inl.h"
 #include "kernels/kernels.h"
@@ -154,6 +155,17 @@ struct FormFor<Bf16, Bf16, SIMDROPE_HALF, SIMDROPE_HALF> {
 };
 #endif
 
+// The hardware prefetcher alone does not keep up with rows of 512-bit vectors (docs/performance.md).
+template <class In, simdrope_pairing kIn>
+HWY_INLINE void PrefetchRow(const char* in, const RotateRows& a) {
+  constexpr ptrdiff_t kLine = 64;
+  const char* row = in + a.prefetch_ahead;
+  if (row >= static_cast<const char*>(a.prefetch_end)) return;
+  const ptrdiff_t pairs = static_cast<ptrdiff_t>(a.pairs);
+  const ptrdiff_t width = (kIn == SIMDROPE_HALF ? a.in_split + pairs : 2 * pairs) * ptrdiff_t{sizeof(In)};
+  for (ptrdiff_t byte = 0; byte < width; byte += kLine) hwy::Prefetch(row + byte);
+}
+
 // ---- rows of any width
 
 template <class Form>
@@ -171,11 +183,12 @@ struct LoadingBody {
   }
 };
 
-template <class Form, class In, class Out>
+template <class Form, class In, class Out, simdrope_pairing kIn>
 HWY_INLINE void RotateAnyWidth(RotateRows a) {
   const char* in = static_cast<const char*>(a.in);
   char* out = static_cast<char*>(a.out);
   for (size_t r = 0; r < a.rows; ++r) {
+    PrefetchRow<In, kIn>(in, a);
     const Form form{reinterpret_cast<const In*>(in), reinterpret_cast<Out*>(out), a.in_split, a.out_split};
     ForVectors<float, kMaxLanes<float>, Form::kSmallest>(0, Form::Lanes(a.pairs), LoadingBody<Form>{form, a});
     if constexpr (Form::kOrder == AngleOrder::kEvenOdd) {
@@ -213,17 +226,18 @@ HWY_INLINE void RotateBlocks(std::integral_constant<size_t, 4> four, const Form&
 }
 
 // Loads the angles that are still missing, then rotates all rows.
-template <class Form, class In, class Out, size_t kBlocks, class D, class... Angles>
+template <class Form, class In, class Out, simdrope_pairing kIn, size_t kBlocks, class D, class... Angles>
 HWY_INLINE void RotateResident(D d, const RotateRows& a, Angles... angles) {
   constexpr size_t kLoaded = sizeof...(Angles);
   if constexpr (kLoaded < kBlocks * Form::kAngles) {
     constexpr size_t kBlock = kLoaded / Form::kAngles;
     const auto angle = Form::template Angle<kLoaded % Form::kAngles>(d, a, kBlock * hn::Lanes(d));
-    RotateResident<Form, In, Out, kBlocks>(d, a, angles..., angle);
+    RotateResident<Form, In, Out, kIn, kBlocks>(d, a, angles..., angle);
   } else {
     const char* in = static_cast<const char*>(a.in);
     char* out = static_cast<char*>(a.out);
     for (size_t r = 0; r < a.rows; ++r) {
+      PrefetchRow<In, kIn>(in, a);
       const Form form{reinterpret_cast<const In*>(in), reinterpret_cast<Out*>(out), a.in_split, a.out_split};
       RotateBlocks(std::integral_constant<size_t, Form::kAngles>(), form, d, angles...);
       in += a.in_stride;
@@ -233,14 +247,14 @@ HWY_INLINE void RotateResident(D d, const RotateRows& a, Angles... angles) {
 }
 
 // Rotates all rows if they share angles and are just 1, 2, 4, ... kBlocks whole vectors wide.
-template <class Form, class In, class Out, size_t kBlocks>
+template <class Form, class In, class Out, simdrope_pairing kIn, size_t kBlocks>
 HWY_INLINE bool TryResident(const RotateRows& a, size_t lanes) {
   const hn::ScalableTag<float> d;
   if (lanes == kBlocks * hn::Lanes(d)) {
-    RotateResident<Form, In, Out, kBlocks>(d, a);
+    RotateResident<Form, In, Out, kIn, kBlocks>(d, a);
     return true;
   }
-  if constexpr (kBlocks > 1) return TryResident<Form, In, Out, kBlocks / 2>(a, lanes);
+  if constexpr (kBlocks > 1) return TryResident<Form, In, Out, kIn, kBlocks / 2>(a, lanes);
   return false;
 }
 
@@ -251,11 +265,11 @@ void Rotate(const RotateRows& a) {
   if constexpr (std::is_same_v<In, Out> && kIn == kOut) {
     const bool whole_pairs = Form::kOrder != AngleOrder::kEvenOdd || a.pairs % 2 == 0;
     if (a.angle_stride == 0 && a.rows > 1 && whole_pairs &&
-        TryResident<Form, In, Out, kResidentAngles / Form::kAngles>(a, Form::Lanes(a.pairs))) {
+        TryResident<Form, In, Out, kIn, kResidentAngles / Form::kAngles>(a, Form::Lanes(a.pairs))) {
       return;
     }
   }
-  RotateAnyWidth<Form, In, Out>(a);
+  RotateAnyWidth<Form, In, Out, kIn>(a);
 }
 
 template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
