@@ -6,11 +6,10 @@
 #ifndef SIMDROPE_IO_HPP_
 #define SIMDROPE_IO_HPP_
 
-#include <simdrope/simdrope.hpp>
-
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <simdrope/simdrope.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,8 +20,22 @@ namespace simdrope::io {
 // ---------------------------------------------------------------------------- arrays
 
 enum class ElementType {
-  f32, f64, f16, bf16, i8, i16, i32, i64, u8, u16, u32, u64, boolean,
-  f8_e4m3, f8_e5m2, f8_e8m0  // safetensors only
+  f32,
+  f64,
+  f16,
+  bf16,
+  i8,
+  i16,
+  i32,
+  i64,
+  u8,
+  u16,
+  u32,
+  u64,
+  boolean,
+  f8_e4m3,
+  f8_e5m2,
+  f8_e8m0  // safetensors only
 };
 SIMDROPE_API size_t size_of(ElementType type);
 SIMDROPE_API const char* name_of(ElementType type);  // "f32", ...
@@ -64,7 +77,7 @@ class Safetensors {
   SIMDROPE_API static Result<Safetensors> open(const std::string& path);
   const std::vector<Entry>& entries() const { return entries_; }  // in file order
   const std::vector<std::pair<std::string, std::string>>& metadata() const { return metadata_; }
-  SIMDROPE_API const Entry* find(std::string_view name) const;    // NULL: no such tensor
+  SIMDROPE_API const Entry* find(std::string_view name) const;  // NULL: no such tensor
   SIMDROPE_API Result<Array> read(std::string_view name) const;
 
  private:
@@ -81,9 +94,13 @@ SIMDROPE_API Status write_safetensors(const std::string& path, const std::vector
 
 // One kind of attention layer of a model.
 struct LayerRope {
-  std::string layer_type;  // "full_attention", "sliding_attention", ...; "" where a model has one kind
-  bool rotary = true;      // false: these layers use no RoPE (NoPE)
-  Config config;           // meaningful if rotary
+  // "full_attention", "sliding_attention", ..., or "rope" and "no_rope" where the layers' types do not
+  // tell them apart; "" where a model has one kind.
+  std::string layer_type;
+  bool rotary = true;  // false: these layers use no RoPE (NoPE)
+  // Meaningful if rotary; else only its head_dim and temperature (Llama 4 scales the queries of NoPE
+  // layers).
+  Config config;
   std::vector<int> layers;  // the layers of this kind, as far as the file tells; empty: all, or untold
 };
 
@@ -113,7 +130,9 @@ SIMDROPE_API Result<Model> read_hf_config(const std::string& path, const ReadOpt
 SIMDROPE_API Result<Model> read_gguf(const std::string& path, const ReadOptions& options = {});
 // Either, by what the file begins with.
 SIMDROPE_API Result<Model> read_model(const std::string& path, const ReadOptions& options = {});
-// A Config as the config.json (v5 rope_parameters) that reads back to it.
+// A Config as the config.json (v5 rope_parameters) that reads back to it; scaling.seq_len, which is no
+// fact of a model, goes into ReadOptions. What Hugging Face has no key for is in an object "simdrope"
+// there. "" if memory ran out.
 SIMDROPE_API std::string to_hf_config(const simdrope_config& config);
 
 }  // namespace simdrope::io

@@ -186,7 +186,7 @@ typedef struct simdrope_temperature {
 } simdrope_temperature;
 
 typedef struct simdrope_config {
-  int32_t head_dim;       // elements of one head: even, 2 to SIMDROPE_MAX_HEAD_DIM
+  int32_t head_dim;       // elements of one head, 2 to SIMDROPE_MAX_HEAD_DIM
   int32_t rotary_dim;     // width of the rotated window, even; 0: head_dim - rotary_offset
   int32_t rotary_offset;  // first element of the window in the head
   int32_t split;          // HALF: distance between the elements of a pair; 0: rotary_dim / 2
@@ -241,6 +241,7 @@ typedef struct simdrope_rope_info {
   bool scales_queries;       // Q has a factor per token (temperature)
 } simdrope_rope_info;
 
+// All zero for rope NULL.
 SIMDROPE_API void simdrope_rope_describe(const simdrope_rope* rope, simdrope_rope_info* info);
 
 // ---------------------------------------------------------------------------- Positions
@@ -328,19 +329,19 @@ typedef struct simdrope_cos_sin {
   simdrope_table key_table;  // rows for K where they differ from those for Q
   float* query_scale;  // a factor on Q for each (b, row): [batches, rows], NULL: none
   uint8_t* padding;    // nonzero: the token of this (b, row) is left alone; NULL: none
+  simdrope_out_of_range out_of_range;
+  const uint8_t* pair_axis;  // [rotary_dim / 2]: the position axis each pair's row is looked up by; NULL: all 0
   // Without a rope:
   int32_t rotary_dim;  // 0: head_dim - rotary_offset
   int32_t rotary_offset;
   int32_t split;  // 0: rotary_dim / 2
   simdrope_pairing pairing;
-  const uint8_t* pair_axis;  // [rotary_dim / 2]: the position axis that each pair's row is taken by
-  float magnitude;           // multiplies cos and sin (ONNX Runtime's "scale")
-  simdrope_out_of_range out_of_range;
+  float magnitude;  // multiplies cos and sin (ONNX Runtime's "scale")
 } simdrope_cos_sin;
 
 #define SIMDROPE_COS_SIN_INIT                                                                   \
-  { NULL, SIMDROPE_POSITIONS_INIT, SIMDROPE_TABLE_INIT, SIMDROPE_TABLE_INIT, NULL, NULL, 0, 0, 0, \
-    SIMDROPE_HALF, NULL, 1.0f, SIMDROPE_REJECT }
+  { NULL, SIMDROPE_POSITIONS_INIT, SIMDROPE_TABLE_INIT, SIMDROPE_TABLE_INIT, NULL, NULL, SIMDROPE_REJECT, \
+    NULL, 0, 0, 0, SIMDROPE_HALF, 1.0f }
 
 // A dense table of the rows 0, 1, 2, ... of a Rope that grows on demand: flash-attention's and vLLM's
 // cos_sin_cache, for those who want a table. Any thread may call simdrope_cache_rows at any time.

@@ -81,6 +81,7 @@ struct Options : simdrope_options {
 
 struct Tensor : simdrope_tensor {
   Tensor() : simdrope_tensor(SIMDROPE_TENSOR_INIT) {}
+  Tensor(const simdrope_tensor& tensor) : simdrope_tensor(tensor) {}
   Tensor(void* data, Dtype dtype, int64_t batch, int64_t seq, int64_t heads, int64_t head_dim,
          int64_t batch_stride, int64_t seq_stride, int64_t head_stride)
       : simdrope_tensor{data,     dtype,        batch,      seq,        heads,
@@ -176,6 +177,13 @@ struct Positions : simdrope_positions {
     p.ids_seq = seq;
     p.axis_stride = batch * seq;
     p.batch_stride = batch == 1 ? 0 : seq;
+    return p;
+  }
+  // The same position for every token: position[0 .. axes). A shift of cached keys, say.
+  template <class T>
+  static Positions constant(const T* position, int axes = 1) {
+    Positions p = per_token(position, axes, 1, 1);
+    p.seq_stride = 0;
     return p;
   }
   // Packed sequences: positions restart at each boundary in cu_seqlens [sequences + 1].

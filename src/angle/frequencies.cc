@@ -43,8 +43,8 @@ double ScaledTheta(const simdrope_config& config, int32_t dim) {
 double Llama3(const simdrope_scaling& s, double inv_freq) {
   const double length = static_cast<double>(s.original_max_position);
   const double wavelength = 2 * kPi / inv_freq;
-  if (wavelength < length / s.high_freq_factor) return inv_freq;
-  if (wavelength > length / s.low_freq_factor) return inv_freq / s.factor;
+  if (wavelength <= length / s.high_freq_factor) return inv_freq;
+  if (wavelength >= length / s.low_freq_factor) return inv_freq / s.factor;
   const double smooth = (length / wavelength - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
   return (1 - smooth) * inv_freq / s.factor + smooth * inv_freq;
 }

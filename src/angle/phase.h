@@ -10,8 +10,20 @@ namespace simdrope::impl {
 // Largest |inv_freq| that PhaseStep takes, in radians per position.
 inline constexpr double kMaxInvFreq = 4294967296.0;
 
-// inv_freq / (2 pi) modulo one turn, in units of 2^-64 turn, rounded to nearest.
-uint64_t PhaseStep(double inv_freq);
+// inv_freq / (2 pi) modulo one turn.
+struct PhaseStep {
+  uint64_t step;  // in units of 2^-64 turn, rounded to nearest
+  double rest;    // what the rounding left out, in radians: at most 2^-65 turn
+};
+PhaseStep PhaseStepOf(double inv_freq);
+
+// A position times `rest` stays far below an octant up to here; beyond it the rest is left out, and
+// the angle is exact to |position| * 2^-65 turn.
+inline constexpr int64_t kMaxRestPosition = int64_t{1} << 40;
+
+inline double RestPosition(int64_t position) {
+  return position <= kMaxRestPosition && position >= -kMaxRestPosition ? static_cast<double>(position) : 0.0;
+}
 
 }  // namespace simdrope::impl
 

@@ -12,7 +12,7 @@
 
 namespace simdrope::impl {
 
-uint64_t PhaseStep(double inv_freq) {
+PhaseStep PhaseStepOf(double inv_freq) {
   // 1 / (2 pi) * 2^192, least significant word first.
   static constexpr uint32_t kInverseTurn[6] = {0x4f10e410, 0x36d8a566, 0x7d4d3770,
                                                0x7f09d5f4, 0x9391054a, 0x28be60db};
@@ -34,11 +34,17 @@ uint64_t PhaseStep(double inv_freq) {
   }
 
   const int shift = 192 - 64 - exponent;  // at least 107, as |inv_freq| <= kMaxInvFreq
-  const auto bit = [&](int index) { return index < 256 ? (product[index / 32] >> (index % 32)) & 1u : 0u; };
-  uint64_t step = 0;
-  for (int b = 0; b < 64; ++b) step |= uint64_t{bit(shift + b)} << b;
-  step += bit(shift - 1);
-  return inv_freq < 0 ? 0 - step : step;
+  const auto bits_from = [&](int begin) {
+    uint64_t bits = 0;
+    for (int b = 0; b < 64 && begin + b < 256; ++b) {
+      bits |= uint64_t{(product[(begin + b) / 32] >> ((begin + b) % 32)) & 1u} << b;
+    }
+    return bits;
+  };
+  const int64_t below = static_cast<int64_t>(bits_from(shift - 64));  // negative: rounds up
+  const uint64_t step = bits_from(shift) + (below < 0 ? 1 : 0);
+  const double rest = static_cast<double>(below) * (0x1.921fb54442d18p+2 * 0x1p-128);
+  return inv_freq < 0 ? PhaseStep{0 - step, -rest} : PhaseStep{step, rest};
 }
 
 namespace {
@@ -62,7 +68,7 @@ simdrope_status AllocateRope(const Window& window, int32_t head_dim, bool has_xp
   const int32_t pairs = window.pairs();
   std::unique_ptr<simdrope_rope> rope(new (std::nothrow) simdrope_rope);
   if (rope == nullptr || !Allocate(pairs, &rope->inv_freq) || !Allocate(pairs, &rope->phase_step) ||
-      !Allocate(pairs, &rope->float_inv_freq) || !Allocate(pairs, &rope->pair_axis) ||
+      !Allocate(pairs, &rope->phase_rest) || !Allocate(pairs, &rope->float_inv_freq) || !Allocate(pairs, &rope->pair_axis) ||
       (has_xpos && !Allocate(pairs, &rope->log2_zeta))) {
     return Fail(SIMDROPE_OUT_OF_MEMORY, "no memory for a rope of %d pairs", pairs);
   }
@@ -95,7 +101,9 @@ simdrope_status MakeRope(const simdrope_config& config, std::unique_ptr<simdrope
     if (!(std::fabs(inv_freq) <= kMaxInvFreq)) {
       return Fail(SIMDROPE_INVALID_ARGUMENT, "inv_freq[%d] = %g is beyond +-2^32 radians per position", i, inv_freq);
     }
-    rope->phase_step[i] = PhaseStep(inv_freq);
+    const PhaseStep phase = PhaseStepOf(inv_freq);
+    rope->phase_step[i] = phase.step;
+    rope->phase_rest[i] = phase.rest;
     rope->float_inv_freq[i] = RoundedInvFreq(config.precision, inv_freq);
     rope->pair_axis[i] = AxisOfPair(config.axes, pairs, i);
     if (rope->has_xpos()) {
@@ -134,6 +142,7 @@ simdrope_status MakeRerotation(const simdrope_rope* from, const simdrope_rope& t
   for (int32_t i = 0; i < pairs; ++i) {
     rope->inv_freq[i] = to.inv_freq[i] - (from != nullptr ? from->inv_freq[i] : 0);
     rope->phase_step[i] = to.phase_step[i] - (from != nullptr ? from->phase_step[i] : 0);
+    rope->phase_rest[i] = to.phase_rest[i] - (from != nullptr ? from->phase_rest[i] : 0);
     rope->float_inv_freq[i] = static_cast<float>(rope->inv_freq[i]);
     rope->pair_axis[i] = to.pair_axis[i];
     if (has_xpos) rope->log2_zeta[i] = to.log2_zeta[i];

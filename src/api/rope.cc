@@ -41,6 +41,8 @@ void simdrope_rope_retain(simdrope_rope* rope) { Retain(rope); }
 void simdrope_rope_release(simdrope_rope* rope) { Release(rope); }
 
 void simdrope_rope_describe(const simdrope_rope* rope, simdrope_rope_info* info) {
+  *info = simdrope_rope_info{};
+  if (rope == nullptr) return;
   const Window& w = rope->window;
   info->head_dim = rope->head_dim;
   info->rotary_dim = w.rotary_dim;

@@ -51,9 +51,9 @@ simdrope_status CheckScaling(const simdrope_scaling& s, int32_t pairs) {
       SIMDROPE_TRY(CheckPositive("scaling.factor", s.factor));
       SIMDROPE_TRY(CheckPositive("scaling.low_freq_factor", s.low_freq_factor));
       SIMDROPE_TRY(CheckLength("scaling.original_max_position", s.original_max_position));
-      if (s.high_freq_factor > s.low_freq_factor && std::isfinite(s.high_freq_factor)) return SIMDROPE_OK;
+      if (s.high_freq_factor >= s.low_freq_factor && std::isfinite(s.high_freq_factor)) return SIMDROPE_OK;
       return Fail(SIMDROPE_INVALID_ARGUMENT,
-                  "scaling.high_freq_factor = %g must be finite and above scaling.low_freq_factor = %g",
+                  "scaling.high_freq_factor = %g must be finite and at least scaling.low_freq_factor = %g",
                   s.high_freq_factor, s.low_freq_factor);
     case SIMDROPE_SCALING_DYNAMIC:
       SIMDROPE_TRY(CheckPositive("scaling.factor", s.factor));

@@ -47,6 +47,7 @@ simdrope_status MakeBlock(const simdrope_rope& rope, simdrope_dtype dtype, int64
     return table;
   };
   block->view.rope = &rope;
+  if (rope.axes > 1) block->view.pair_axis = rope.pair_axis.get();
   block->view.table = take_table();
   if (rope.has_xpos()) block->view.key_table = take_table();
   const simdrope_positions from_zero = SIMDROPE_POSITIONS_INIT;

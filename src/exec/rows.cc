@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "angle/phase.h"
 #include "angle/rope.h"
 #include "core/half.h"
 #include "core/status.h"
@@ -70,14 +71,22 @@ void ComputeRow(const Kernels& kernels, const simdrope_rope& rope, const TokenPo
     double turns[SIMDROPE_MAX_PAIRS];
     for (size_t i = 0; i < pairs; ++i) turns[i] = tokens.real_on_axis(axis[i]) * rope.inv_freq[i] * kTurnsPerRadian;
     kernels.cos_sin_of_turns(turns, magnitude, pairs, cos, sin);
-  } else if (rope.axes == 1) {
-    kernels.cos_sin_of_phases({rope.phase_step.get(), nullptr, tokens.on_axis(0)}, magnitude, pairs, cos, sin);
   } else {
-    int64_t on_axis[SIMDROPE_MAX_AXES];
+    PhaseRow row{rope.phase_step.get(), rope.phase_rest.get(), tokens.on_axis(0), 0, nullptr, nullptr};
+    row.real_position = RestPosition(row.position);
     int64_t position[SIMDROPE_MAX_PAIRS];
-    for (int32_t a = 0; a < rope.axes; ++a) on_axis[a] = tokens.on_axis(a);
-    for (size_t i = 0; i < pairs; ++i) position[i] = on_axis[axis[i]];
-    kernels.cos_sin_of_phases({rope.phase_step.get(), position, 0}, magnitude, pairs, cos, sin);
+    double real_position[SIMDROPE_MAX_PAIRS];
+    if (rope.axes > 1) {
+      int64_t on_axis[SIMDROPE_MAX_AXES];
+      for (int32_t a = 0; a < rope.axes; ++a) on_axis[a] = tokens.on_axis(a);
+      for (size_t i = 0; i < pairs; ++i) {
+        position[i] = on_axis[axis[i]];
+        real_position[i] = RestPosition(position[i]);
+      }
+      row.pair_position = position;
+      row.real_pair_position = real_position;
+    }
+    kernels.cos_sin_of_phases(row, magnitude, pairs, cos, sin);
   }
 }
 
@@ -121,7 +130,7 @@ RowSource::RowSource(const Kernels& kernels, const simdrope_cos_sin& cos_sin, co
     : kernels_(&kernels), cos_sin_(&cos_sin), pairs_(window.pairs()), tokens_(cos_sin.positions) {
   scales_queries_ = is_streamed() ? cos_sin.rope != nullptr && cos_sin.rope->has_temperature()
                                   : cos_sin.query_scale != nullptr;
-  if (is_streamed() || cos_sin.rope != nullptr || cos_sin.pair_axis == nullptr) return;
+  if (is_streamed() || cos_sin.pair_axis == nullptr) return;
   for (int32_t i = 0; i < pairs_; ++i) axes_ = std::max(axes_, cos_sin.pair_axis[i] + 1);
 }
 

@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kMaxArrayDepth = 4;
 constexpr uint32_t kMaxDimensions = 4;
+constexpr uint64_t kMaxElements = 65536;  // of a list or tensor that is read
 constexpr uint32_t kTypeF32 = 0;
 
 // Bytes of a value of fixed size; 0: string or array.
@@ -208,6 +209,7 @@ std::optional<std::vector<int64_t>> GgufFile::integers(std::string_view key) {
   const auto element = static_cast<Type>(load<uint32_t>(file_, value->at));
   const auto count = load<uint64_t>(file_, value->at + 4);
   const size_t size = fixed_size(static_cast<uint32_t>(element));
+  if (count > kMaxElements) reject("key ", in_quotes(key), " has ", count, " elements");
   std::vector<int64_t> list;
   for (uint64_t i = 0; i < count; ++i) {
     const std::optional<int64_t> number =
@@ -228,6 +230,7 @@ std::optional<std::vector<double>> GgufFile::tensor(std::string_view name) const
       reject("tensor ", in_quotes(name), ": ", elements, " elements at offset ", tensor.offset,
              " of the data reach beyond the file's end");
     }
+    if (elements > kMaxElements) reject("tensor ", in_quotes(name), " has ", elements, " elements");
     std::vector<double> values(elements);
     for (uint64_t i = 0; i < elements; ++i) {
       values[i] = load<float>(file_, data_at_ + tensor.offset + i * sizeof(float));

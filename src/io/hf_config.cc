@@ -102,7 +102,7 @@ class ConfigReader {
   }
 
   void read_heads() {
-    const int32_t hidden = small({"hidden_size", "n_embd", "d_model", "embed_dim"}, 0);
+    const int32_t hidden = small({"embed_dim", "hidden_size", "n_embd", "d_model"}, 0);
     const int32_t heads = small({"num_attention_heads", "n_head", "n_heads", "num_heads"}, 0);
     model_.q_heads = heads;
     model_.k_heads = small({"num_key_value_heads", "num_kv_heads", "n_head_kv"}, heads);
@@ -130,8 +130,9 @@ class ConfigReader {
              " and ", keys_.path_of("num_attention_heads"));
     }
     context_.head_dim = head_dim;
-    global_head_dim_ = small({"global_head_dim"}, 0);
+    full_head_dim_ = small({"global_head_dim"}, 0);
     read_head_dims_by_layer();
+    if (full_head_dim_ == 0) full_head_dim_ = family_.full_head_dim;
   }
 
   // Gemma 4 saves the head_dim of its full-attention layers so.
@@ -142,12 +143,12 @@ class ConfigReader {
       if (!fields.is_object()) continue;
       Keys overrides(fields, keys_.path() + "per_layer_config." + layer + ".");
       const std::optional<int64_t> head_dim = overrides.integer({"head_dim"});
-      if (!head_dim) continue;
-      if (global_head_dim_ != 0 && global_head_dim_ != *head_dim) {
+      if (!head_dim || *head_dim == context_.head_dim) continue;
+      if (full_head_dim_ != 0 && full_head_dim_ != *head_dim) {
         reject("key ", overrides.path_of("head_dim"), " is ", *head_dim, ", but another layer has ",
-               global_head_dim_);
+               full_head_dim_);
       }
-      global_head_dim_ = static_cast<int32_t>(std::min<int64_t>(*head_dim, 1 << 24));
+      full_head_dim_ = static_cast<int32_t>(std::min<int64_t>(*head_dim, 1 << 24));
     }
   }
 
@@ -273,7 +274,7 @@ class ConfigReader {
   }
 
   void add(LayerKind&& kind, const Json& rope, const std::string& path, HfContext context) {
-    if (global_head_dim_ != 0 && kind.name == "full_attention") context.head_dim = global_head_dim_;
+    if (full_head_dim_ != 0 && kind.name == "full_attention") context.head_dim = full_head_dim_;
     Keys keys(rope, path);
     Config config = read_hf_rope(keys, context);
     read_flash_attention_keys(config);
@@ -347,7 +348,7 @@ class ConfigReader {
   const ReadOptions& options_;
   Model& model_;
   HfContext context_;
-  int32_t global_head_dim_ = 0;
+  int32_t full_head_dim_ = 0;
   double local_theta_ = 0;
   std::vector<std::string> unknown_;
   const Json none_ = Json::object();
@@ -378,7 +379,11 @@ std::string model_type_of(const Json& root, const Json& config) {
   return {};
 }
 
+// A tree takes many times the memory of its text. Published files have kilobytes.
+constexpr size_t kMaxBytes = size_t{1} << 24;
+
 Model parse(std::string_view json, const ReadOptions& options) {
+  if (json.size() > kMaxBytes) reject("a config.json of ", json.size(), " bytes is beyond ", kMaxBytes);
   const Json root = parse_json(json);
   if (!root.is_object()) reject("the file holds no JSON object");
   std::string path;

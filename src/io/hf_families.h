@@ -27,6 +27,7 @@ struct HfFamily {
   double rotary_fraction = 1.0;  // of head_dim
   int32_t rotary_dim = 0;        // 0: by rotary_fraction
   int32_t head_dim = 0;          // 0: hidden_size / num_attention_heads
+  int32_t full_head_dim = 0;     // of full-attention layers; 0: head_dim
   LayerKinds kinds = LayerKinds::alike;
   // A full-attention (or NoPE) layer in each period: the last one, or with full_first the first.
   int32_t full_period = 0;  // 0: all alike

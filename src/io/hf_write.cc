@@ -142,7 +142,9 @@ std::string write(const simdrope_config& config) {
     out.erase("qk_rope_head_dim");
     out.erase("rope_interleave");
   }
-  const Json overrides = write_overrides(config, readable ? read->ropes[0].config : fallback);
+  simdrope_config wanted = config;
+  wanted.rotary_dim = rotary_dim_of(config);
+  const Json overrides = write_overrides(wanted, readable ? read->ropes[0].config : fallback);
   if (!overrides.empty()) out["simdrope"] = OrderedJson::parse(overrides.dump());
   return out.dump(2) + "\n";
 }

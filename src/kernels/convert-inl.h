@@ -118,7 +118,7 @@ HWY_INLINE hn::Vec<D> FloatOfF16(D d, hn::Vec<Halves<D>> halves) {
 }
 
 template <class D>
-HWY_INLINE hn::Vec<Halves<D>> F16OfFloat(D d, hn::Vec<D> v) {
+HWY_INLINE hn::Vec<Halves<D>> F16OfFloat([[maybe_unused]] D d, hn::Vec<D> v) {
 #if SIMDROPE_HARDWARE_F16
   return hn::BitCast(Halves<D>(), hn::DemoteTo(hn::Rebind<hwy::float16_t, D>(), v));
 #else

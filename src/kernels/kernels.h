@@ -51,12 +51,16 @@ struct Rotation {
   AngleOrder order;
 };
 
-// The phases of one row: pair i at position pair_position[i], or all at `position` if that is NULL,
-// times phase_step[i], in units of 2^-64 turn.
+// The phases of one row: pair i at position pair_position[i], or all at `position` if that is NULL.
+// The integer position times phase_step[i], in units of 2^-64 turn, wraps modulo a turn exactly; the
+// real one times phase_rest[i] radians makes good what the step's rounding left out.
 struct PhaseRow {
   const uint64_t* phase_step;
-  const int64_t* pair_position;
+  const double* phase_rest;
   int64_t position;
+  double real_position;
+  const int64_t* pair_position;
+  const double* real_pair_position;
 };
 
 // What cos and sin are multiplied by before they are rounded to float: `factor`, times

@@ -1,0 +1,52 @@
+#include "peer.h"
+
+namespace simdrope::bench {
+
+Peers AllPeers() {
+  Peers all;
+  const auto add = [&](Peers some) {
+    for (auto& peer : some) all.push_back(std::move(peer));
+  };
+  add(MakeSimdrope());
+#ifdef HAVE_ROW_FUNCTIONS
+  add(MakeRowFunctions());
+#endif
+  add(MakeRoofs());
+  add(MakeMemcpy());
+  add(MakePlainLoops());
+#ifdef HAVE_ONNXRUNTIME
+  add(MakeOnnxRuntime());
+#endif
+#ifdef HAVE_GGML
+  add(MakeGgml());
+#endif
+#ifdef HAVE_TORCH
+  add(MakeTorch());
+#endif
+  return all;
+}
+
+std::vector<Absent> AbsentPeers() {
+  std::vector<Absent> absent;
+#ifndef HAVE_ROW_FUNCTIONS
+  absent.push_back({"rows", "needs -Ddefault_library=both"});
+#endif
+#ifndef HAVE_LOOP_GCC
+  absent.push_back({"loop-gcc", "g++ was not found, or this is a cross build"});
+#endif
+#ifndef HAVE_LOOP_CLANG
+  absent.push_back({"loop-clang", "clang++ was not found, or this is a cross build"});
+#endif
+#ifndef HAVE_ONNXRUNTIME
+  absent.push_back({"onnxruntime", "libonnxruntime 1.22 or newer was not found"});
+#endif
+#ifndef HAVE_GGML
+  absent.push_back({"ggml", "libggml was not found"});
+#endif
+#ifndef HAVE_TORCH
+  absent.push_back({"torch", "libtorch was not found"});
+#endif
+  return absent;
+}
+
+}  // namespace simdrope::bench

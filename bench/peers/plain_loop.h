@@ -1,0 +1,40 @@
+// The rotation as a plain loop over pairs, compiled several times: each build is a namespace of its own.
+#ifndef SIMDROPE_BENCH_PEERS_PLAIN_LOOP_H_
+#define SIMDROPE_BENCH_PEERS_PLAIN_LOOP_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace simdrope::bench {
+
+// Strides, sizes and the window in elements. Tokens and heads are half-open ranges. dtype: as
+// simdrope_dtype. cos and sin are [tokens][rotary_dim / 2].
+struct PlainLoop {
+  const void* in;
+  void* out;
+  int dtype;
+  bool interleaved;
+  int64_t first_token, last_token;
+  int64_t first_head, last_head;
+  int64_t token_stride, head_stride;
+  int64_t head_dim, rotary_dim, rotary_offset;
+  const float* cos;
+  const float* sin;
+};
+
+namespace loop_scalar {
+void Rotate(const PlainLoop&);
+const char* Compiler();
+}  // namespace loop_scalar
+namespace loop_gcc {
+void Rotate(const PlainLoop&);
+const char* Compiler();
+}  // namespace loop_gcc
+namespace loop_clang {
+void Rotate(const PlainLoop&);
+const char* Compiler();
+}  // namespace loop_clang
+
+}  // namespace simdrope::bench
+
+#endif  // SIMDROPE_BENCH_PEERS_PLAIN_LOOP_H_

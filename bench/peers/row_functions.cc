@@ -1,0 +1,87 @@
+// simdrope's row functions alone, from inside the library: what apply adds to them is the cost of a call.
+#include <stdexcept>
+
+#include "kernels/kernels.h"
+#include "peer.h"
+
+namespace simdrope::bench {
+namespace {
+
+class RowFunctions : public Peer {
+ public:
+  std::string name() const override { return "rows"; }
+
+  std::string Refuses(const Case& c) const override {
+    if (c.threads > 1) return "knows nothing of threads";
+    if (!c.in_place() && !c.workload.whole_heads()) return "does not copy the rest of a head";
+    return "";
+  }
+
+  void Prepare(const Job& job) override {
+    const impl::Kernels* kernels = nullptr;
+    if (impl::FindKernels(&kernels) != SIMDROPE_OK) throw std::runtime_error(simdrope_last_error());
+    const Workload& w = job.workload();
+    const Dtype dtype = job.c.dtype;
+    const impl::Rotation rotation = kernels->rotate[dtype][dtype][job.c.pairing][job.c.pairing];
+    run_ = rotation.run;
+
+    const size_t pairs = static_cast<size_t>(w.pairs());
+    const size_t width = impl::AngleWidth(rotation.order, pairs);
+    cos_.resize(width * static_cast<size_t>(w.tokens()));
+    sin_.resize(cos_.size());
+    for (size_t t = 0; t < static_cast<size_t>(w.tokens()); ++t) {
+      kernels->arrange(job.cos + t * pairs, job.sin + t * pairs, pairs, 1.0f, false, rotation.order,
+                       cos_.data() + t * width, sin_.data() + t * width);
+    }
+
+    calls_.clear();
+    for (const TokenView* view : {&job.q, &job.k}) {
+      if (view->heads != 0) AddCalls(job, *view, width);
+    }
+  }
+
+  void Run() override {
+    for (const impl::RotateRows& rows : calls_) run_(rows);
+  }
+
+ private:
+  // A call for the heads of each token, or for the tokens of each head, as they lie in memory.
+  void AddCalls(const Job& job, const TokenView& view, size_t width) {
+    const Workload& w = job.workload();
+    const int64_t size = job.c.element_size();
+    const bool by_token = w.layout == Layout::kBSHD;
+    const int64_t outer = by_token ? w.tokens() : view.heads;
+    const int64_t outer_stride = (by_token ? view.token_stride : view.head_stride) * size;
+    const int64_t row_stride = (by_token ? view.head_stride : view.token_stride) * size;
+    const int64_t offset = w.rotary_offset * size;
+    for (int64_t i = 0; i < outer; ++i) {
+      impl::RotateRows rows{};
+      rows.in = view.in + i * outer_stride + offset;
+      rows.out = view.out + i * outer_stride + offset;
+      rows.in_stride = rows.out_stride = row_stride;
+      rows.in_split = rows.out_split = w.pairs();
+      rows.cos = cos_.data() + (by_token ? static_cast<size_t>(i) * width : 0);
+      rows.sin = sin_.data() + (by_token ? static_cast<size_t>(i) * width : 0);
+      rows.angle_stride = by_token ? 0 : static_cast<ptrdiff_t>(width);
+      rows.rows = static_cast<size_t>(by_token ? view.heads : w.tokens());
+      rows.pairs = static_cast<size_t>(w.pairs());
+      rows.prefetch_end = view.in + w.tokens() * view.heads * w.head_dim * size;
+      calls_.push_back(rows);
+    }
+  }
+
+  impl::RotateFunction run_ = nullptr;
+  std::vector<impl::RotateRows> calls_;
+  std::vector<float> cos_;
+  std::vector<float> sin_;
+};
+
+}  // namespace
+
+Peers MakeRowFunctions() {
+  Peers peers;
+  peers.push_back(std::make_unique<RowFunctions>());
+  return peers;
+}
+
+}  // namespace simdrope::bench

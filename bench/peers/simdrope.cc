@@ -1,0 +1,112 @@
+// simdrope itself, through its public API: cos and sin prepared, streamed, and with slices on the
+// caller's own threads.
+#include <simdrope/simdrope.hpp>
+#include <stdexcept>
+
+#include "../pool.h"
+#include "peer.h"
+
+namespace simdrope::bench {
+namespace {
+
+enum class Angles { kPrepared, kStreamed };
+
+void Require(const Status& status) {
+  if (!status.ok()) throw std::runtime_error(status.message());
+}
+
+class Simdrope : public Peer {
+ public:
+  Simdrope(std::string name, Angles angles, bool own_threads)
+      : name_(std::move(name)), angles_(angles), own_threads_(own_threads) {}
+
+  std::string name() const override { return name_; }
+  std::string version() const override {
+    return std::string(simdrope_version()) + " " + simdrope_target_in_use();
+  }
+
+  std::string Refuses(const Case& c) const override {
+    if (own_threads_ && c.threads == 1) return "one slice is the plain call";
+    if (!own_threads_ && c.threads > 1 && !simdrope_has_tbb()) return "built without oneTBB";
+    return "";
+  }
+
+  void Prepare(const Job& job) override {
+    const Workload& w = job.workload();
+    Result<Rope> rope = Rope::create(ConfigOf(w, job.c.pairing));
+    Require(rope.status());
+    rope_ = std::move(*rope);
+    positions_ = Positions(w.first_position);
+    if (w.axes() > 1) {
+      ids_.assign(job.positions, job.positions + w.axes() * w.seq);
+      positions_ = Positions::per_token(ids_.data(), w.axes(), 1, w.seq);
+    } else if (w.batch > 1) {
+      ids_.resize(w.batch);
+      for (int64_t b = 0; b < w.batch; ++b) ids_[b] = w.first_position + b;
+      positions_ = Positions::per_sequence(ids_.data(), w.batch);
+    }
+    if (angles_ == Angles::kPrepared) {
+      Result<CosSin> rows = rope_.cos_sin(positions_, w.batch, w.seq);
+      Require(rows.status());
+      rows_ = std::move(*rows);
+    } else {
+      streamed_ = rope_.stream(positions_);
+    }
+    in_ = QKV(job.tensor(job.q, job.q.in), job.tensor(job.k, job.k.in));
+    out_ = QKV(job.tensor(job.q, job.q.out), job.tensor(job.k, job.k.out));
+    in_place_ = job.c.in_place();
+    options_.threads = job.c.threads;
+    pool_ = own_threads_ ? &Pool::Of(job.c.threads) : nullptr;
+    slice_ = [this](int index) {
+      Options options;
+      options.slice_index = index;
+      options.slice_count = pool_->size();
+      Apply(options);
+    };
+    Apply(options_);
+    Require(Status::of(status_));
+  }
+
+  void Run() override {
+    if (pool_ == nullptr) {
+      Apply(options_);
+    } else {
+      pool_->Run(slice_);
+    }
+  }
+
+ private:
+  void Apply(const Options& options) {
+    const simdrope_cos_sin& rows = angles_ == Angles::kPrepared ? rows_.view() : streamed_;
+    const simdrope_status status = simdrope_apply(&rows, &in_, in_place_ ? nullptr : &out_, &options);
+    if (status != SIMDROPE_OK) status_ = status;
+  }
+
+  std::string name_;
+  Angles angles_;
+  bool own_threads_;
+  Rope rope_;
+  Positions positions_;
+  std::vector<int64_t> ids_;
+  CosSin rows_;
+  CosSinView streamed_;
+  QKV in_;
+  QKV out_;
+  bool in_place_ = true;
+  Options options_;
+  Pool* pool_ = nullptr;
+  Pool::Task slice_;
+  simdrope_status status_ = SIMDROPE_OK;
+};
+
+}  // namespace
+
+Peers MakeSimdrope() {
+  Peers peers;
+  peers.push_back(std::make_unique<Simdrope>("simdrope", Angles::kPrepared, false));
+  peers.push_back(std::make_unique<Simdrope>("simdrope-streamed", Angles::kStreamed, false));
+  peers.push_back(std::make_unique<Simdrope>("simdrope-slices", Angles::kPrepared, true));
+  return peers;
+}
+
+}  // namespace simdrope::bench

@@ -1,0 +1,236 @@
+// The roofs' kernels for x86: vectors of 256 and 512 bits, with and without software prefetch. Included
+// by roofs.cc alone; chosen at run time by what the CPU has.
+#ifndef SIMDROPE_BENCH_ROOFS_X86_H_
+#define SIMDROPE_BENCH_ROOFS_X86_H_
+
+#include <immintrin.h>
+
+#include "roofs.h"
+
+#define BENCH_INLINE inline __attribute__((always_inline))
+#define BENCH_AVX2 __attribute__((target("avx2,fma,f16c")))
+#define BENCH_AVX512 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq")))
+#define BENCH_AVX512_BF16 \
+  __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
+
+namespace simdrope::bench::x86 {
+
+// Multiplied into the data and unknown to the compiler; 1, so that the data stays in range for ever.
+inline volatile float factor = 1.0f;
+
+// Bytes that software prefetch runs ahead.
+constexpr int64_t kAheadFlat = 4096;
+constexpr int64_t kAheadWindows = 8192;
+
+// ---- what is done to one line of 64 bytes
+
+struct MultiplyF32 {
+  BENCH_AVX512 BENCH_INLINE static void Line(const char* in, char* out, float f) {
+    _mm512_storeu_ps(out, _mm512_mul_ps(_mm512_loadu_ps(in), _mm512_set1_ps(f)));
+  }
+};
+struct MultiplyF32Narrow {
+  BENCH_AVX2 BENCH_INLINE static void Line(const char* in, char* out, float f) {
+    for (int i = 0; i < 64; i += 32) {
+      const __m256 v = _mm256_loadu_ps(reinterpret_cast<const float*>(in + i));
+      _mm256_storeu_ps(reinterpret_cast<float*>(out + i), _mm256_mul_ps(v, _mm256_set1_ps(f)));
+    }
+  }
+};
+
+// 16-bit data without conversion: an integer multiply, which no bit pattern slows down.
+struct MultiplyI16 {
+  BENCH_AVX512 BENCH_INLINE static void Line(const char* in, char* out, float f) {
+    const __m512i v = _mm512_loadu_si512(in);
+    _mm512_storeu_si512(out, _mm512_mullo_epi16(v, _mm512_set1_epi16(static_cast<short>(f))));
+  }
+};
+struct MultiplyI16Narrow {
+  BENCH_AVX2 BENCH_INLINE static void Line(const char* in, char* out, float f) {
+    for (int i = 0; i < 64; i += 32) {
+      const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + i));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i),
+                          _mm256_mullo_epi16(v, _mm256_set1_epi16(static_cast<short>(f))));
+    }
+  }
+};
+
+struct ConvertF16 {
+  BENCH_AVX512 BENCH_INLINE static void Line(const char* in, char* out, float f) {
+    for (int i = 0; i < 64; i += 32) {
+      const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + i));
+      const __m512 product = _mm512_mul_ps(_mm512_cvtph_ps(v), _mm512_set1_ps(f));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), _mm512_cvtps_ph(product, 0));
+    }
+  }
+};
+struct ConvertF16Narrow {
+  BENCH_AVX2 BENCH_INLINE static void Line(const char* in, char* out, float f) {
+    for (int i = 0; i < 64; i += 16) {
+      const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + i));
+      const __m256 product = _mm256_mul_ps(_mm256_cvtph_ps(v), _mm256_set1_ps(f));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), _mm256_cvtps_ph(product, 0));
+    }
+  }
+};
+
+// bf16 as 32-bit words: the low value shifted up, the high one masked; rounded in integers.
+struct ConvertBf16 {
+  BENCH_AVX512 BENCH_INLINE static __m512i Rounded(__m512i bits) {
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    return _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+  }
+  BENCH_AVX512 BENCH_INLINE static void Line(const char* in, char* out, float f) {
+    const __m512i v = _mm512_loadu_si512(in);
+    const __m512i high_mask = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
+    const __m512 low = _mm512_mul_ps(_mm512_castsi512_ps(_mm512_slli_epi32(v, 16)), _mm512_set1_ps(f));
+    const __m512 high = _mm512_mul_ps(_mm512_castsi512_ps(_mm512_and_si512(v, high_mask)), _mm512_set1_ps(f));
+    const __m512i low_bits = _mm512_srli_epi32(Rounded(_mm512_castps_si512(low)), 16);
+    const __m512i high_bits = Rounded(_mm512_castps_si512(high));
+    // (high_bits & high_mask) | low_bits
+    _mm512_storeu_si512(out, _mm512_ternarylogic_epi32(high_bits, high_mask, low_bits, 0xea));
+  }
+};
+struct ConvertBf16Narrow {
+  BENCH_AVX2 BENCH_INLINE static __m256i Rounded(__m256i bits) {
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    return _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
+  }
+  BENCH_AVX2 BENCH_INLINE static void Line(const char* in, char* out, float f) {
+    const __m256i high_mask = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
+    for (int i = 0; i < 64; i += 32) {
+      const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + i));
+      const __m256 low = _mm256_mul_ps(_mm256_castsi256_ps(_mm256_slli_epi32(v, 16)), _mm256_set1_ps(f));
+      const __m256 high =
+          _mm256_mul_ps(_mm256_castsi256_ps(_mm256_and_si256(v, high_mask)), _mm256_set1_ps(f));
+      const __m256i low_bits = _mm256_srli_epi32(Rounded(_mm256_castps_si256(low)), 16);
+      const __m256i high_bits = Rounded(_mm256_castps_si256(high));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), _mm256_blend_epi16(low_bits, high_bits, 0xaa));
+    }
+  }
+};
+
+// bf16 with the hardware's rounding: as words, put back in order by a permute ...
+struct HardwareBf16Words {
+  BENCH_AVX512_BF16 BENCH_INLINE static void Line(const char* in, char* out, float f) {
+    const __m512i v = _mm512_loadu_si512(in);
+    const __m512i high_mask = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
+    const __m512 low = _mm512_mul_ps(_mm512_castsi512_ps(_mm512_slli_epi32(v, 16)), _mm512_set1_ps(f));
+    const __m512 high = _mm512_mul_ps(_mm512_castsi512_ps(_mm512_and_si512(v, high_mask)), _mm512_set1_ps(f));
+    const __m512i both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23,
+                                           7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    _mm512_storeu_si512(out, _mm512_permutexvar_epi16(order, both));
+  }
+};
+// ... or widened in order.
+struct HardwareBf16 {
+  BENCH_AVX512_BF16 BENCH_INLINE static __m512 Widened(const char* in) {
+    const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(v), 16));
+  }
+  BENCH_AVX512_BF16 BENCH_INLINE static void Line(const char* in, char* out, float f) {
+    const __m512 first = _mm512_mul_ps(Widened(in), _mm512_set1_ps(f));
+    const __m512 second = _mm512_mul_ps(Widened(in + 32), _mm512_set1_ps(f));
+    _mm512_storeu_si512(out, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second, first)));
+  }
+};
+
+struct Copy512 {
+  BENCH_AVX512 BENCH_INLINE static void Line(const char* in, char* out, float) {
+    _mm512_storeu_si512(out, _mm512_loadu_si512(in));
+  }
+};
+struct Copy256 {
+  BENCH_AVX2 BENCH_INLINE static void Line(const char* in, char* out, float) {
+    for (int i = 0; i < 64; i += 32) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i),
+                          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + i)));
+    }
+  }
+};
+// Past the caches.
+struct Stream512 {
+  BENCH_AVX512 BENCH_INLINE static void Line(const char* in, char* out, float) {
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(out), _mm512_loadu_si512(in));
+  }
+};
+
+// ---- walking a span, four lines at a time; one function for each instruction set
+
+#define BENCH_DEFINE_WALK(NAME, TARGET)                                                                   \
+  template <class Op, bool kPrefetch>                                                                     \
+  TARGET BENCH_INLINE void NAME##Run(const char* in, char* out, int64_t bytes, int64_t ahead,             \
+                                     int64_t prefetched, float f) {                                       \
+    int64_t i = 0;                                                                                        \
+    for (; i + 256 <= bytes; i += 256) {                                                                  \
+      for (int line = 0; line < 256; line += 64) {                                                        \
+        if (kPrefetch && i < prefetched) _mm_prefetch(in + i + line + ahead, _MM_HINT_T0);                \
+        Op::Line(in + i + line, out + i + line, f);                                                       \
+      }                                                                                                   \
+    }                                                                                                     \
+    for (; i < bytes; i += 64) {                                                                          \
+      if (kPrefetch && i < prefetched) _mm_prefetch(in + i + ahead, _MM_HINT_T0);                         \
+      Op::Line(in + i, out + i, f);                                                                       \
+    }                                                                                                     \
+  }                                                                                                       \
+  template <class Op, bool kPrefetch>                                                                     \
+  TARGET void NAME(const Span& s) {                                                                       \
+    const float f = factor;                                                                               \
+    if (s.count == 1) {                                                                                   \
+      return NAME##Run<Op, kPrefetch>(s.in, s.out, s.bytes, kAheadFlat, s.bytes - kAheadFlat, f);         \
+    }                                                                                                     \
+    const int64_t runs_ahead = (kAheadWindows + s.stride - 1) / s.stride;                                 \
+    for (int64_t r = 0; r < s.count; ++r) {                                                               \
+      NAME##Run<Op, kPrefetch>(s.in + r * s.stride, s.out + r * s.stride, s.bytes, runs_ahead * s.stride, \
+                               r + runs_ahead < s.count ? s.bytes : 0, f);                                \
+    }                                                                                                     \
+  }
+BENCH_DEFINE_WALK(Walk256, BENCH_AVX2)
+BENCH_DEFINE_WALK(Walk512, BENCH_AVX512)
+BENCH_DEFINE_WALK(Walk512Bf16, BENCH_AVX512_BF16)
+#undef BENCH_DEFINE_WALK
+
+inline std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode) {
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512dq");
+  const bool avx512_bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
+
+  std::vector<RoofKernel> kernels;
+  const auto add = [&](bool supported, const std::string& name, auto plain, auto prefetching) {
+    if (!supported) return;
+    kernels.push_back({name, plain});
+    kernels.push_back({name + "+prefetch", prefetching});
+  };
+  if (mode == Mode::kOutOfPlace) {
+    add(avx2, "roof.256", Walk256<Copy256, false>, Walk256<Copy256, true>);
+    add(avx512, "roof.512", Walk512<Copy512, false>, Walk512<Copy512, true>);
+    add(avx512, "roof.stream512", Walk512<Stream512, false>, Walk512<Stream512, true>);
+    return kernels;
+  }
+  if (dtype == f32) {
+    add(avx2, "roof.256", Walk256<MultiplyF32Narrow, false>, Walk256<MultiplyF32Narrow, true>);
+    add(avx512, "roof.512", Walk512<MultiplyF32, false>, Walk512<MultiplyF32, true>);
+    return kernels;
+  }
+  add(avx2, "roof.256", Walk256<MultiplyI16Narrow, false>, Walk256<MultiplyI16Narrow, true>);
+  add(avx512, "roof.512", Walk512<MultiplyI16, false>, Walk512<MultiplyI16, true>);
+  if (dtype == f16) {
+    add(avx2, "roof-convert.256", Walk256<ConvertF16Narrow, false>, Walk256<ConvertF16Narrow, true>);
+    add(avx512, "roof-convert.512", Walk512<ConvertF16, false>, Walk512<ConvertF16, true>);
+  } else {
+    add(avx2, "roof-convert.256", Walk256<ConvertBf16Narrow, false>, Walk256<ConvertBf16Narrow, true>);
+    add(avx512, "roof-convert.512", Walk512<ConvertBf16, false>, Walk512<ConvertBf16, true>);
+    add(avx512_bf16, "roof-hwconvert.words", Walk512Bf16<HardwareBf16Words, false>,
+        Walk512Bf16<HardwareBf16Words, true>);
+    add(avx512_bf16, "roof-hwconvert.widen", Walk512Bf16<HardwareBf16, false>,
+        Walk512Bf16<HardwareBf16, true>);
+  }
+  return kernels;
+}
+
+}  // namespace simdrope::bench::x86
+
+#endif  // SIMDROPE_BENCH_ROOFS_X86_H_

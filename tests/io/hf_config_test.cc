@@ -1,0 +1,420 @@
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <random>
+#include <simdrope/io.hpp>
+
+#include "catalogue.h"
+#include "io/hf_overrides.h"
+
+namespace io = simdrope::io;
+using simdrope::Config;
+
+namespace {
+
+io::Model parse(const std::string& json, const io::ReadOptions& options = {}) {
+  const auto model = io::parse_hf_config(json, options);
+  REQUIRE_MESSAGE(model.ok(), model.status().message());
+  return *model;
+}
+
+// The keys of a small llama, and more.
+Config llama(const std::string& more, const io::ReadOptions& options = {}) {
+  return parse(R"({"model_type": "llama", "head_dim": 64, "max_position_embeddings": 8192, )" + more + "}",
+               options)
+      .find("")
+      ->config;
+}
+
+void check_refused(const std::string& json, const std::string& reason) {
+  const auto model = io::parse_hf_config(json);
+  REQUIRE_FALSE(model.ok());
+  CHECK(model.status().code() == SIMDROPE_BAD_FILE);
+  CAPTURE(model.status().message());
+  CHECK(model.status().message().find(reason) != std::string::npos);
+}
+
+void check_llama_refused(const std::string& more, const std::string& reason) {
+  check_refused(R"({"model_type": "llama", "head_dim": 64, "max_position_embeddings": 8192, )" + more + "}",
+                reason);
+}
+
+std::string list_of(const char* number, int count) {
+  std::string list = "[";
+  for (int i = 0; i < count; ++i) list += (i == 0 ? "" : ",") + std::string(number);
+  return list + "]";
+}
+
+bool same(const simdrope_config& a, const simdrope_config& b) {
+  return io::write_overrides(a, b).empty() && io::write_overrides(b, a).empty();
+}
+
+void check_round_trip(const Config& config) {
+  const std::string json = io::to_hf_config(config);
+  CAPTURE(json);
+  io::ReadOptions options;
+  options.seq_len = config.scaling.seq_len;
+  const auto model = io::parse_hf_config(json, options);
+  REQUIRE_MESSAGE(model.ok(), model.status().message());
+  REQUIRE(model->ropes.size() == 1);
+  Config expected = config;
+  if (expected.rotary_dim == 0) expected.rotary_dim = expected.head_dim - expected.rotary_offset;
+  CHECK(same(model->ropes[0].config, expected));
+}
+
+}  // namespace
+
+TEST_CASE("hf_config: v4 and v5 spellings say the same") {
+  const Config v4 = llama(R"("rope_theta": 5e5, "rope_scaling": {"type": "linear", "factor": 4})");
+  const Config v5 =
+      llama(R"("rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 500000})");
+  CHECK(same(v4, v5));
+  CHECK(v4.theta == 500000);
+  CHECK(v4.scaling.type == SIMDROPE_SCALING_LINEAR);
+  CHECK(v4.scaling.factor == 4);
+}
+
+TEST_CASE("hf_config: every scaling") {
+  const simdrope_scaling l3 =
+      llama(R"("rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1,
+      "high_freq_factor": 4, "original_max_position_embeddings": 4096})")
+          .scaling;
+  CHECK(l3.type == SIMDROPE_SCALING_LLAMA3);
+  CHECK(l3.original_max_position == 4096);
+  CHECK(l3.high_freq_factor == 4);
+
+  io::ReadOptions options;
+  options.seq_len = 20000;
+  const simdrope_scaling dynamic =
+      llama(R"("rope_scaling": {"type": "dynamic", "factor": 2})", options).scaling;
+  CHECK(dynamic.type == SIMDROPE_SCALING_DYNAMIC);
+  CHECK(dynamic.original_max_position == 8192);
+  CHECK(dynamic.seq_len == 20000);
+
+  CHECK(llama(R"("rope_scaling": {"type": "ntk", "factor": 2})").scaling.type == SIMDROPE_SCALING_NTK);
+  const simdrope_scaling alpha =
+      llama(R"("rope_scaling": {"type": "dynamic", "factor": 1.0, "alpha": 1000.0})").scaling;
+  CHECK(alpha.type == SIMDROPE_SCALING_NTK);
+  CHECK(alpha.factor == 1000);
+
+  const simdrope_scaling yarn =
+      llama(R"("rope_scaling": {"type": "yarn", "original_max_position_embeddings": 2048,
+      "beta_fast": 16, "beta_slow": 2, "mscale": 0.7, "mscale_all_dim": 1, "attention_factor": 1.5,
+      "truncate": false})")
+          .scaling;
+  CHECK(yarn.type == SIMDROPE_SCALING_YARN);
+  CHECK(yarn.factor == 4);  // max / original, where it is absent
+  CHECK(yarn.beta_fast == 16);
+  CHECK(yarn.beta_slow == 2);
+  CHECK(yarn.mscale == 0.7);
+  CHECK(yarn.mscale_all_dim == 1);
+  CHECK(yarn.attention_factor == 1.5);
+  CHECK_FALSE(yarn.truncate);
+  CHECK(llama(R"("rope_scaling": {"type": "yarn", "factor": 2})").scaling.original_max_position == 8192);
+
+  const std::string lists =
+      R"("short_factor": )" + list_of("1.5", 32) + R"(, "long_factor": )" + list_of("9", 32);
+  for (const char* name : {"longrope", "su"}) {
+    const simdrope_scaling longrope =
+        llama(R"("original_max_position_embeddings": 1024, "rope_scaling": {"type": ")" + std::string(name) +
+                  R"(", "original_max_position_embeddings": 4096,
+                                            "short_mscale": 1.1, "long_mscale": 1.2, )" +
+                  lists + "}",
+              options)
+            .scaling;
+    CHECK(longrope.type == SIMDROPE_SCALING_LONGROPE);
+    CHECK(longrope.factor_count == 32);
+    CHECK(longrope.factors[31] == 1.5);
+    CHECK(longrope.long_factors[31] == 9);
+    CHECK(longrope.original_max_position == 1024);  // the one outside the dictionary wins
+    CHECK(longrope.max_position == 8192);
+    CHECK(longrope.short_mscale == 1.1);
+    CHECK(longrope.seq_len == 20000);
+  }
+
+  const Config proportional = llama(
+      R"("rope_parameters": {"rope_type": "proportional", "partial_rotary_factor": 0.25, "factor": 2})");
+  CHECK(proportional.scaling.type == SIMDROPE_SCALING_PROPORTIONAL);
+  CHECK(proportional.scaling.proportion == 0.25);
+  CHECK(proportional.scaling.factor == 2);
+  CHECK(proportional.rotary_dim == 64);
+}
+
+TEST_CASE("hf_config: the type has two names, and rope_type counts") {
+  const io::Model m = parse(R"({"model_type": "llama", "head_dim": 64,
+      "rope_scaling": {"type": "linear", "rope_type": "default", "factor": 2}})");
+  CHECK(m.find("")->config.scaling.type == SIMDROPE_SCALING_NONE);
+  CHECK(m.warnings.size() == 2);
+  CHECK(llama(R"("rope_scaling": {"type": "mrope", "rope_type": "default"})").scaling.type ==
+        SIMDROPE_SCALING_NONE);
+}
+
+TEST_CASE("hf_config: head sizes and rotary parts") {
+  const auto config = [](const std::string& json) { return parse(json).find("")->config; };
+  CHECK(config(R"({"model_type": "llama", "hidden_size": 512, "num_attention_heads": 8})").head_dim == 64);
+  CHECK(config(R"({"model_type": "llama", "hidden_size": 512, "num_attention_heads": 8, "head_dim": null})")
+            .head_dim == 64);
+  CHECK(config(R"({"model_type": "gemma", "hidden_size": 512, "num_attention_heads": 8})").head_dim == 256);
+  CHECK(config(R"({"model_type": "gpt_neox", "hidden_size": 512, "num_attention_heads": 4})").rotary_dim ==
+        32);
+  CHECK(
+      config(R"({"model_type": "gpt_neox", "hidden_size": 512, "num_attention_heads": 4, "rotary_pct": 1.0})")
+          .rotary_dim == 128);
+  CHECK(config(R"({"model_type": "gptj", "n_embd": 1024, "n_head": 8})").rotary_dim == 64);
+  CHECK(config(R"({"model_type": "gptj", "n_embd": 1024, "n_head": 8, "rotary_dim": null})").rotary_dim ==
+        128);
+  CHECK(config(R"({"model_type": "phi", "hidden_size": 512, "num_attention_heads": 4})").rotary_dim == 64);
+  CHECK(
+      config(
+          R"({"model_type": "stablelm_epoch", "hidden_size": 512, "num_attention_heads": 4, "rope_pct": 0.5})")
+          .rotary_dim == 64);
+  const Config latent =
+      config(R"({"model_type": "deepseek_v3", "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+                                   "head_dim": 64, "rope_interleave": false})");
+  CHECK(latent.head_dim == 192);
+  CHECK(latent.rotary_offset == 128);
+  CHECK(latent.pairing == simdrope::half);
+}
+
+TEST_CASE("hf_config: axes") {
+  const auto axes = [](const std::string& type, const std::string& rope) {
+    return parse(R"({"model_type": ")" + type + R"(", "head_dim": 128, "rope_scaling": )" + rope + "}")
+        .find("")
+        ->config.axes;
+  };
+  CHECK(axes("qwen2_vl", R"({"type": "mrope", "mrope_section": [16, 24, 24]})").layout ==
+        SIMDROPE_AXES_SECTIONS);
+  CHECK(axes("qwen3_vl_text", R"({"rope_type": "default", "mrope_section": [24, 20, 20]})").layout ==
+        SIMDROPE_AXES_INTERLEAVED);
+  CHECK(axes("qwen3_vl_text", "null").sections[0] == 24);  // as its class has it
+  const simdrope_axes ernie =
+      axes("ernie4_5_vl_moe", R"({"type": "default", "mrope_section": [22, 22, 20]})");
+  CHECK(ernie.layout == SIMDROPE_AXES_ALTERNATE);
+  CHECK(ernie.sections[0] == 20);  // the file's order is H, W, T
+  CHECK(ernie.sections[1] == 22);
+  const Config vision =
+      parse(R"({"model_type": "qwen2_vl", "embed_dim": 1280, "num_heads": 16, "spatial_merge_size": 2})")
+          .find("")
+          ->config;
+  CHECK(vision.axes.count == 2);
+  CHECK(vision.axes.layout == SIMDROPE_AXES_RESTART);
+  CHECK(vision.axes.sections[0] == 20);
+  CHECK(parse(R"({"model_type": "pixtral", "head_dim": 64})").find("")->config.axes.layout ==
+        SIMDROPE_AXES_STRIDED);
+}
+
+TEST_CASE("hf_config: layers that differ") {
+  const io::Model by_type = parse(R"({"model_type": "olmo3", "head_dim": 64, "max_position_embeddings": 8192,
+      "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+      "rope_parameters": {"sliding_attention": {"rope_theta": 1000}, "full_attention": null}})");
+  REQUIRE(by_type.ropes.size() == 2);
+  CHECK(by_type.find("sliding_attention")->config.theta == 1000);
+  CHECK(by_type.find("sliding_attention")->layers == std::vector<int>{0, 2});
+  CHECK_FALSE(by_type.find("full_attention")->rotary);
+  CHECK(by_type.find("")->layer_type == "sliding_attention");
+  CHECK(by_type.find("conv") == nullptr);
+
+  const io::Model olmo = parse(R"({"model_type": "olmo3", "head_dim": 64, "max_position_embeddings": 8192,
+      "num_hidden_layers": 8, "rope_theta": 5e5, "rope_scaling": {"type": "yarn", "factor": 8}})");
+  CHECK(olmo.find("full_attention")->config.scaling.type == SIMDROPE_SCALING_YARN);
+  CHECK(olmo.find("sliding_attention")->config.scaling.type == SIMDROPE_SCALING_NONE);
+  CHECK(olmo.find("sliding_attention")->config.theta == 500000);
+
+  const io::Model cohere = parse(R"({"model_type": "cohere2", "head_dim": 64, "num_hidden_layers": 8,
+      "sliding_window": 4096, "sliding_window_pattern": 4})");
+  CHECK(cohere.find("full_attention")->layers == std::vector<int>{3, 7});
+  CHECK_FALSE(cohere.find("full_attention")->rotary);
+
+  const io::Model exaone = parse(R"({"model_type": "exaone4", "head_dim": 64, "num_hidden_layers": 4,
+      "sliding_window": null, "sliding_window_pattern": "LLLG"})");
+  CHECK(exaone.ropes.size() == 1);
+
+  const io::Model llama4 =
+      parse(R"({"model_type": "llama4_text", "num_hidden_layers": 4, "no_rope_layers": [1, 0, 1, 0]})");
+  CHECK(llama4.find("no_rope")->layers == std::vector<int>{1, 3});
+  CHECK(llama4.find("no_rope")->config.temperature.length == 8192);
+
+  const io::Model gemma4 = parse(R"({"model_type": "gemma4_text", "num_hidden_layers": 12,
+      "per_layer_config": {"05": {"head_dim": 512}, "11": {"head_dim": 512}}})");
+  CHECK(gemma4.find("full_attention")->config.head_dim == 512);
+  CHECK(gemma4.find("full_attention")->config.scaling.proportion == 0.25);
+  CHECK(gemma4.find("sliding_attention")->config.head_dim == 256);
+}
+
+TEST_CASE("hf_config: temperature, XPos and nested configs") {
+  const Config ministral =
+      llama(R"("rope_parameters": {"rope_type": "yarn", "factor": 16, "llama_4_scaling_beta": 0.1,
+      "original_max_position_embeddings": 512})");
+  CHECK(ministral.temperature.beta == 0.1);
+  CHECK(ministral.temperature.length == 512);
+  CHECK(ministral.temperature.offset == 0);
+  const Config nomic =
+      parse(R"({"model_type": "nomic_bert", "n_embd": 768, "n_head": 12, "rotary_emb_scale_base": 512,
+      "rotary_emb_interleaved": true})")
+          .find("")
+          ->config;
+  CHECK(nomic.xpos.scale_base == 512);
+  CHECK(nomic.pairing == simdrope::interleaved);
+  CHECK(nomic.theta == 1000);
+  const io::Model omni = parse(R"({"model_type": "qwen2_5_omni", "thinker_config": {"text_config":
+      {"model_type": "qwen2_5_omni_text", "head_dim": 64}}})");
+  CHECK(omni.model_type == "qwen2_5_omni_text");
+  CHECK(omni.find("")->config.theta == 1000000);
+  const Config dbrx = parse(R"({"model_type": "dbrx", "d_model": 512, "n_heads": 8,
+      "attn_config": {"kv_n_heads": 2, "rope_theta": 500000}})")
+                          .find("")
+                          ->config;
+  CHECK(dbrx.theta == 500000);
+}
+
+TEST_CASE("hf_config: Python's constants are no JSON, but are written into it") {
+  const Config config = llama(R"("time_step_limit": [0.0, Infinity], "x": -Infinity, "y": NaN, "z": "NaN")");
+  CHECK(config.head_dim == 64);
+  check_llama_refused(R"("rope_theta": Infinity)", "\"rope_theta\" is object");
+}
+
+TEST_CASE("hf_config: what is not understood is named, or warned of") {
+  check_llama_refused(R"("rope_magic": 1)", "\"rope_magic\"");
+  check_llama_refused(R"("rope_scaling": {"type": "linear", "factor": 2, "magic": 1})",
+                      "\"rope_scaling.magic\"");
+  check_llama_refused(R"("rope_scaling": {"type": "magic"})", "\"magic\", which is not known");
+  check_llama_refused(R"("rotary_kernel": 1, "yarn_depth": 2)", "\"rotary_kernel\", \"yarn_depth\"");
+  check_refused(R"({"model_type": "zebra", "head_dim": 64})", "\"zebra\" is not known");
+  CHECK(llama(R"("property": 1, "dropout": 0.1, "rope_none": null)").head_dim == 64);
+
+  io::ReadOptions options;
+  options.allow_unknown = true;
+  const io::Model m = parse(R"({"model_type": "zebra", "head_dim": 64, "rope_magic": 1})", options);
+  CHECK(m.ropes[0].config.pairing == simdrope::half);
+  CHECK(m.warnings.size() == 2);
+  CHECK(parse(R"({"head_dim": 64})").warnings.size() == 1);
+  // A key of another type has no effect, and says so.
+  const io::Model beta = parse(R"({"model_type": "llama", "head_dim": 64,
+      "rope_scaling": {"type": "linear", "factor": 2, "beta_fast": 32}})");
+  CHECK(beta.warnings.size() == 1);
+}
+
+TEST_CASE("hf_config: hostile files are refused, and the message names the key or the byte") {
+  check_refused("", "byte");
+  check_refused("[]", "no JSON object");
+  check_refused(std::string(size_t{1} << 25, ' '), "is beyond 16777216");
+  check_refused("{", "byte");
+  check_refused(R"({"a": 1, "a": 2})", "\"a\" appears twice");
+  check_refused(std::string(100000, '['), "64 levels");
+  check_refused("{\"a\": \"\xff\"}", "byte");
+  check_refused(R"({"model_type": 1})", "model_type");
+  check_refused(R"({"model_type": "llama"})", "\"head_dim\"");
+  check_refused(R"({"model_type": "llama", "head_dim": 1e400})", "byte");
+  check_refused(R"({"model_type": "llama", "head_dim": 99999999999999999999999})", "\"head_dim\"");
+  check_refused(R"({"model_type": "llama", "head_dim": -64})", "\"head_dim\" is -64");
+  check_refused(R"({"model_type": "llama", "head_dim": 64.5})", "64.5");
+  check_refused(R"({"model_type": "llama", "head_dim": "64"})", "\"64\"");
+  check_refused(R"({"model_type": "llama", "head_dim": 16777216})", "16777216");
+  check_refused(R"({"model_type": "llama", "head_dim": 65})", "65");
+  check_refused(R"({"model_type": "llama", "hidden_size": 8, "num_attention_heads": 16})", "\"head_dim\"");
+  check_refused(R"({"model_type": "gemma3_text", "num_hidden_layers": 1000000000000})", "num_hidden_layers");
+  check_refused(R"({"model_type": "gemma3_text", "sliding_window_pattern": 0, "num_hidden_layers": 4})",
+                "sliding_window_pattern");
+  check_llama_refused(R"("rope_theta": 0)", "theta");
+  check_llama_refused(R"("rope_theta": "big")", "\"rope_theta\"");
+  check_llama_refused(R"("partial_rotary_factor": 2)", "partial_rotary_factor");
+  check_llama_refused(R"("partial_rotary_factor": 0.55)", "rotates 35");
+  check_llama_refused(R"("rope_scaling": {"type": "linear"})", "\"rope_scaling.factor\" is missing");
+  check_llama_refused(R"("rope_scaling": {"type": "linear", "factor": -1})", "factor");
+  check_llama_refused(R"("rope_scaling": {"type": "longrope", "short_factor": [1], "long_factor": [1]})",
+                      "1 numbers for 32 pairs");
+  check_llama_refused(R"("rope_scaling": {"type": "longrope", "short_factor": 1, "long_factor": [1]})",
+                      "not a list of numbers");
+  check_llama_refused(R"("rope_scaling": {"type": "default", "mrope_section": [1, 2, 3]})", "sums to 6");
+  check_llama_refused(R"("rope_scaling": {"type": "default", "mrope_section": [-32, 32, 32]})", "no count");
+  check_llama_refused(R"("rope_scaling": {"type": "default", "mrope_section": [32]})", "1 numbers");
+  check_llama_refused(R"("rope_scaling": 3)", "\"rope_scaling\"");
+  std::string kinds;
+  for (int i = 0; i < 20; ++i) kinds += (i == 0 ? "\"k" : ",\"k") + std::to_string(i) + "\": {}";
+  check_llama_refused(R"("rope_parameters": {)" + kinds + "}", "16 layer types");
+}
+
+TEST_CASE("hf_config: every scaling and axis layout is written and read back") {
+  for (int type = SIMDROPE_SCALING_NONE; type <= SIMDROPE_SCALING_EXPLICIT; ++type) {
+    for (int layout = -1; layout <= SIMDROPE_AXES_EXPLICIT; ++layout) {
+      for (const simdrope::Pairing pairing : {simdrope::half, simdrope::interleaved}) {
+        Config c(64, 500000.0);
+        c.pairing = pairing;
+        c.rotary_dim = 48;
+        simdrope_scaling& s = c.scaling;
+        s.type = static_cast<simdrope_scaling_type>(type);
+        if (type != SIMDROPE_SCALING_NONE) {
+          s.factor = 4;
+          s.original_max_position = 2048;
+          s.max_position = 8192;
+          s.low_freq_factor = 1;
+          s.high_freq_factor = 4;
+          s.proportion = 0.25;
+          s.factor_count = 24;
+          for (int i = 0; i < 24; ++i) {
+            s.factors[i] = 1 + 0.1 * i;
+            s.long_factors[i] = 2 + 0.1 * i;
+          }
+        }
+        if (type == SIMDROPE_SCALING_YARN) {
+          s.beta_fast = 16;
+          s.mscale = 0.7;
+          s.truncate = false;
+        }
+        if (layout >= 0) {
+          c.axes.layout = static_cast<simdrope_axis_layout>(layout);
+          const bool two = layout == SIMDROPE_AXES_STRIDED || layout == SIMDROPE_AXES_RESTART;
+          c.axes.count = two ? 2 : 3;
+          const int sections[3] = {two ? 12 : 8, two ? 12 : 8, two ? 0 : 8};
+          std::memcpy(c.axes.sections, sections, sizeof(sections));
+          if (layout == SIMDROPE_AXES_EXPLICIT) {
+            for (int i = 0; i < 24; ++i) c.axes.pair_axis[i] = static_cast<uint8_t>(i % 3);
+          }
+        }
+        REQUIRE(simdrope::Rope::create(c).ok());
+        check_round_trip(c);
+      }
+    }
+  }
+}
+
+TEST_CASE("hf_config: the rest of a Config is written and read back") {
+  Config c(192, 10000.0);
+  c.rotary_offset = 128;
+  c.rotary_dim = 64;
+  c.pairing = simdrope::interleaved;
+  check_round_trip(c);
+  c.pairing = simdrope::half;
+  check_round_trip(c);
+  c.rotary_offset = 64;
+  check_round_trip(c);
+  c = Config(128);
+  c.rotary_dim = 66;  // 128 * (66 / 128) may not be 66
+  c.split = 62;
+  c.precision = SIMDROPE_PRECISION_FLOAT32;
+  c.xpos = {512, 3, true};
+  c.temperature = {0.1, 8192, 1};
+  check_round_trip(c);
+  c = Config(64);
+  c.scaling.type = SIMDROPE_SCALING_YARN;
+  c.scaling.factor = 16;
+  c.scaling.original_max_position = 1024;
+  c.scaling.max_position = 16384;
+  c.temperature = {0.1, 1024, 0};
+  CHECK(io::to_hf_config(c).find("llama_4_scaling_beta") != std::string::npos);
+  CHECK(io::to_hf_config(c).find("simdrope") == std::string::npos);
+  check_round_trip(c);
+  c.scaling.type = SIMDROPE_SCALING_DYNAMIC;
+  c.scaling.seq_len = 5000;
+  check_round_trip(c);
+}
+
+TEST_CASE("hf_config: every config of the catalogue survives being written") {
+  for (const CatalogueEntry& entry : kCatalogue) {
+    CAPTURE(entry.model);
+    const io::Model model = parse(entry.config);
+    for (const io::LayerRope& rope : model.ropes) {
+      if (rope.rotary) check_round_trip(rope.config);
+    }
+  }
+}

@@ -1,0 +1,227 @@
+// simdrope demo: seeded Q and K of a layer's shape; rotated, checked, timed beside memcpy.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "command.h"
+#include "failure.h"
+#include "names.h"
+#include "numbers.h"
+#include "progress.h"
+#include "random.h"
+#include "reference.h"
+#include "rope_arguments.h"
+#include "targets.h"
+
+namespace simdrope::tool {
+namespace {
+
+constexpr int kRounds = 31;
+constexpr double kLeastSeconds = 2e-4;  // of one timing; a call is repeated to fill it
+
+struct Arguments {
+  bool json = false;
+  RopeArguments rope;
+  int64_t heads = 0, kv_heads = 0;
+  int64_t tokens = 512, position = 0;
+  uint64_t seed = 1;
+  int threads = 0;
+
+  void AddTo(CLI::App& app) {
+    rope.AddTo(app);
+    app.add_option("--heads", heads, "Heads of Q; default: as the config, or 32");
+    app.add_option("--kv-heads", kv_heads, "Heads of K; default: as the config, or 8");
+    app.add_option("--tokens", tokens, "Tokens of the prompt; default 512")->check(CLI::Range(1, 1 << 20));
+    app.add_option("--position", position, "Of the first token");
+    app.add_option("--seed", seed, "Of the activations");
+    app.add_option("--threads", threads, "0 (default): as many as pay")->check(CLI::NonNegativeNumber);
+  }
+};
+
+struct Layer {
+  Dtype dtype;
+  int64_t tokens;
+  std::vector<char> q_in, k_in, q_out, k_out;
+  QKV in, out;
+
+  Layer(Dtype type, int64_t seq, int64_t q_heads, int64_t k_heads, int64_t head_dim, Random& random)
+      : dtype(type), tokens(seq) {
+    const auto make = [&](int64_t heads, std::vector<char>& from, std::vector<char>& to, Tensor& source) {
+      const int64_t count = seq * heads * head_dim;
+      from.resize(static_cast<size_t>(count * size_of(type)));
+      to.resize(from.size());
+      for (int64_t i = 0; i < count; ++i) Store(random.Normal(), from.data(), type, i);
+      source = bshd(from.data(), type, 1, seq, heads, head_dim);
+      return bshd(to.data(), type, 1, seq, heads, head_dim);
+    };
+    Tensor q, k;
+    const Tensor q_rotated = make(q_heads, q_in, q_out, q);
+    const Tensor k_rotated = make(k_heads, k_in, k_out, k);
+    in = QKV(q, k);
+    out = QKV(q_rotated, k_rotated);
+  }
+  double bytes() const { return 2.0 * static_cast<double>(q_in.size() + k_in.size()); }
+};
+
+class Stopwatch {
+ public:
+  template <class Body>
+  explicit Stopwatch(Body body) {
+    while (Once(body, repeats_) < kLeastSeconds) repeats_ *= 2;
+  }
+  template <class Body>
+  void Time(Body body) {
+    seconds_.push_back(Once(body, repeats_) / repeats_);
+  }
+  double Median() {
+    std::nth_element(seconds_.begin(), seconds_.begin() + static_cast<long>(seconds_.size() / 2),
+                     seconds_.end());
+    return seconds_[seconds_.size() / 2];
+  }
+
+ private:
+  template <class Body>
+  static double Once(Body body, int repeats) {
+    const auto begin = std::chrono::steady_clock::now();
+    for (int i = 0; i < repeats; ++i) body();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  }
+  int repeats_ = 1;
+  std::vector<double> seconds_;
+};
+
+struct Job {
+  const char* name;
+  int64_t position;  // of the first token
+  int64_t tokens;
+  int threads;
+};
+
+Json RunJob(const Job& job, Dtype dtype, const Arguments& arguments, const RopeChoice& choice,
+            const Rope& rope) {
+  Random random(arguments.seed);
+  Layer layer(dtype, job.tokens, choice.q_heads, choice.k_heads, choice.config.head_dim, random);
+  const TokenPositions positions = TokenPositions::Parse(std::to_string(job.position));
+  Options options;
+  options.threads = job.threads;
+  const CosSin rows = Require(rope.cos_sin(positions.view(), 1, job.tokens));
+  const auto rotate = [&] { Require(apply(rows, layer.in, layer.out, options)); };
+  const auto copy = [&] {
+    std::memcpy(layer.q_out.data(), layer.q_in.data(), layer.q_in.size());
+    std::memcpy(layer.k_out.data(), layer.k_in.data(), layer.k_in.size());
+  };
+  Stopwatch rotation(rotate), memory(copy);
+  for (int i = 0; i < kRounds; ++i) {
+    memory.Time(copy);
+    rotation.Time(rotate);
+  }
+  rotate();
+
+  const simdrope_rope_info info = rope.info();
+  const Window window{info.rotary_offset, info.pairs, info.split, info.pairing, info.pairing, false};
+  const auto reference = RowsOfRope(choice.config, rope, positions);
+  Comparison comparison;
+  const bool fused = IsFused();
+  const auto as_tensor = [](const simdrope_tensor& t) {
+    return bshd(t.data, t.dtype, t.batch, t.seq, t.heads, t.head_dim);
+  };
+  Compare(as_tensor(layer.in.q), as_tensor(layer.out.q), false, *reference, window, fused, comparison);
+  Compare(as_tensor(layer.in.k), as_tensor(layer.out.k), true, *reference, window, fused, comparison);
+  const double seconds = rotation.Median(), copy_seconds = memory.Median();
+  Json json = {{"job", job.name},
+               {"dtype", NameOf(kDtypes, dtype)},
+               {"position", job.position},
+               {"tokens", job.tokens},
+               {"threads", job.threads},
+               {"seconds", seconds},
+               {"gb_per_s", layer.bytes() / seconds * 1e-9},
+               {"memcpy_seconds", copy_seconds},
+               {"memcpy_gb_per_s", layer.bytes() / copy_seconds * 1e-9},
+               {"worst_ulp", comparison.worst_ulp},
+               {"bound_ulp", comparison.bound_ulp},
+               {"ok", comparison.ok()}};
+  if (!comparison.ok()) json["wrong"] = comparison.first_wrong;
+  return json;
+}
+
+void PrintTable(const Json& json) {
+  std::printf("%s layer: %d query heads and %d key heads of %d, %s pairs, theta %.10g, scaling %s\n",
+              json["model_type"].get<std::string>().c_str(), json["heads"].get<int>(),
+              json["kv_heads"].get<int>(), json["head_dim"].get<int>(),
+              json["pairing"].get<std::string>().c_str(), json["theta"].get<double>(),
+              json["scaling"].get<std::string>().c_str());
+  std::printf(
+      "target %s, %d threads; medians of %d rounds, rotation and memcpy in turn, bytes read and written\n\n",
+      json["target"].get<std::string>().c_str(), simdrope_max_threads(), kRounds);
+  std::printf("%-8s %-5s %7s %8s %12s %8s %14s %12s  %s\n", "job", "dtype", "tokens", "threads", "rotate us",
+              "GB/s", "1-thread memcpy", "of memcpy", "worst error (ULP)");
+  for (const Json& row : json["jobs"]) {
+    const int threads = row["threads"];
+    std::printf("%-8s %-5s %7lld %8s %12.3f %8.1f %10.1f GB/s %11.0f%%  %.4f of %.4f %s\n",
+                row["job"].get<std::string>().c_str(), row["dtype"].get<std::string>().c_str(),
+                row["tokens"].get<long long>(), threads == 0 ? "auto" : std::to_string(threads).c_str(),
+                1e6 * row["seconds"].get<double>(), row["gb_per_s"].get<double>(),
+                row["memcpy_gb_per_s"].get<double>(),
+                100 * row["memcpy_seconds"].get<double>() / row["seconds"].get<double>(),
+                row["worst_ulp"].get<double>(), row["bound_ulp"].get<double>(), row["ok"] ? "ok" : "WRONG");
+    if (!row["ok"]) std::printf("    %s\n", row["wrong"].get<std::string>().c_str());
+  }
+}
+
+int Run(const Arguments& arguments) {
+  RopeChoice choice = arguments.rope.Resolve();
+  const Rope rope = Compile(choice.config, arguments.rope.config);
+  if (arguments.heads != 0) choice.q_heads = static_cast<int>(arguments.heads);
+  if (arguments.kv_heads != 0) choice.k_heads = static_cast<int>(arguments.kv_heads);
+  if (choice.q_heads == 0) choice.q_heads = 32;
+  if (choice.k_heads == 0) choice.k_heads = 8;
+  if (choice.q_heads < 1 || choice.k_heads < 1 || choice.q_heads > 4096 || choice.k_heads > 4096) {
+    Fail("--heads and --kv-heads must be 1 to 4096");
+  }
+  if (rope.info().axes > 1 || rope.info().scales_queries) Fail("the demo knows plain text models only");
+
+  const int64_t first = arguments.position, tokens = arguments.tokens;
+  const Job jobs[] = {{"decode", first + tokens, 1, 1},
+                      {"prefill", first, tokens, 1},
+                      {"prefill", first, tokens, arguments.threads}};
+  Json rows = Json::array();
+  bool all_ok = true;
+  {
+    Progress progress("timing", static_cast<int64_t>(std::size(jobs) * std::size(kDtypes)));
+    for (const Named<Dtype>& dtype : kDtypes) {
+      for (const Job& job : jobs) {
+        rows.push_back(RunJob(job, dtype.value, arguments, choice, rope));
+        all_ok = all_ok && rows.back()["ok"].get<bool>();
+        progress.Add(1);
+      }
+    }
+  }
+  const Json json = {{"model_type", choice.model_type.empty() ? "unnamed" : choice.model_type},
+                     {"heads", choice.q_heads},
+                     {"kv_heads", choice.k_heads},
+                     {"head_dim", choice.config.head_dim},
+                     {"pairing", NameOf(kPairings, choice.config.pairing)},
+                     {"theta", choice.config.theta},
+                     {"scaling", NameOf(kScalings, choice.config.scaling.type)},
+                     {"target", TargetInUse()},
+                     {"ok", all_ok},
+                     {"jobs", rows}};
+  if (arguments.json) {
+    Print(json);
+  } else {
+    PrintTable(json);
+  }
+  return all_ok ? 0 : 1;
+}
+
+}  // namespace
+
+void AddDemo(CLI::App& app, int& exit_code) {
+  AddCommand<Arguments>(app, exit_code, "demo",
+                        "Seeded Q and K of a layer's shape: rotated, checked, timed beside memcpy", Run);
+}
+
+}  // namespace simdrope::tool

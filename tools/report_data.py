@@ -1,0 +1,99 @@
+"""Reads what simdrope_bench and callgrind wrote."""
+
+import glob
+import json
+import os
+import re
+
+
+def load_timings(path):
+    """The medians of a run, one dict each, and the run's context."""
+    if not os.path.exists(path):
+        return [], {}
+    with open(path) as file:
+        run = json.load(file)
+    timings = []
+    for entry in run["benchmarks"]:
+        timing = {
+            "name": entry["run_name"],
+            "threads": entry["threads"],
+            "median_ns": entry["real_time"],
+            "cpu_median_ns": entry["cpu_time"],
+            "lower_quartile_ns": entry["lower_quartile_ns"],
+            "upper_quartile_ns": entry["upper_quartile_ns"],
+            "rounds": entry["repetitions"],
+        }
+        if "bytes" in entry:
+            timing["bytes"] = entry["bytes"]
+        if "label" in entry:
+            timing["fastest_variant"] = entry["label"]
+        parts = timing["name"].split("/")
+        if parts[0] == "apply":
+            keys = ("kind", "workload", "dtype", "pairing", "mode", "impl")
+        else:
+            keys = ("kind", "workload", "pairs", "impl") if len(parts) == 5 else ("kind", "workload", "impl")
+        timing.update(zip(keys, parts))
+        timings.append(timing)
+    context = {key: value for key, value in run["context"].items() if key not in ("host_name", "executable")}
+    return timings, context
+
+
+def load_instructions(folder):
+    """Instructions of one call, by benchmark name."""
+    counts = {}
+    for path in glob.glob(os.path.join(folder, "instructions.*")):
+        with open(path, errors="replace") as file:
+            text = file.read()
+        name = re.search(r"^desc: Trigger: Client Request: (.*)$", text, re.M)
+        total = re.search(r"^(?:summary|totals): (\d+)", text, re.M)
+        if name and total:
+            count = int(total.group(1))
+            counts[name.group(1)] = min(count, counts.get(name.group(1), count))
+    return dict(sorted(counts.items()))
+
+
+class Table:
+    """Medians in ns, looked up by what was measured."""
+
+    def __init__(self, timings):
+        self.by_name = {timing["name"]: timing["median_ns"] for timing in timings}
+
+    def apply(self, workload, dtype, pairing, mode, impl, threads=1):
+        return self.by_name.get(f"apply/{workload}/{dtype}/{pairing}/{mode}/{impl}/threads:{threads}")
+
+    def other(self, name):
+        return self.by_name.get(f"{name}/threads:1")
+
+
+def is_variant(impl):
+    return "." in impl
+
+
+def is_yardstick(impl):
+    return impl.startswith("roof") or impl in ("memcpy", "rows")
+
+
+def is_own(impl):
+    return impl.startswith("simdrope")
+
+
+def groups(timings):
+    """The apply timings by (workload, dtype, pairing, mode, threads), each a dict impl -> timing."""
+    found = {}
+    for timing in timings:
+        if timing["kind"] == "apply" and not is_variant(timing["impl"]):
+            key = tuple(timing[k] for k in ("workload", "dtype", "pairing", "mode", "threads"))
+            found.setdefault(key, {})[timing["impl"]] = timing
+    return found
+
+
+def disturbed(timings):
+    """How many one-thread medians hold over 5% of waiting for the CPU, and of how many."""
+    alone = [t for t in timings if t["threads"] == 1 and not is_variant(t["impl"])]
+    return sum(t["median_ns"] > 1.05 * t["cpu_median_ns"] for t in alone), len(alone)
+
+
+def best_peer(group):
+    """The fastest implementation that is neither simdrope nor a yardstick; None if there is none."""
+    peers = [t for impl, t in group.items() if not is_own(impl) and not is_yardstick(impl)]
+    return min(peers, key=lambda t: t["median_ns"], default=None)

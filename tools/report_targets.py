@@ -1,0 +1,63 @@
+"""The project's speed targets, and what was measured for each."""
+
+from report_data import Table
+
+DTYPES = ("f32", "f16", "bf16")
+
+
+def ratio(a, b):
+    return a / b if a and b else None
+
+
+def targets(report):
+    """Rows of {what, required, measured, met}; at_most where smaller is better."""
+    table, avx2 = Table(report["timings"]), Table(report["timings_avx2"])
+    rows = []
+
+    def add(what, required, measured, at_most=False):
+        if measured is not None:
+            met = measured <= required if at_most else measured >= required
+            rows.append({"what": what, "required": required, "measured": measured, "at_most": at_most, "met": met})
+
+    def against(times, workload, dtype, mode, yardstick):
+        return ratio(times.apply(workload, dtype, "half", mode, yardstick),
+                     times.apply(workload, dtype, "half", mode, "simdrope"))
+
+    in_place = {"f32": 0.95, "f16": 0.90, "bf16": 0.90}
+    out_of_place = {"f32": 1.0, "f16": 0.95, "bf16": 0.95}
+    decode = {"f32": [("roof", 0.75)], "f16": [("roof-convert", 0.80)],
+              "bf16": [("roof-convert", 0.80), ("roof-hwconvert", 0.70)]}
+    # AVX2 forced: that much of the targets above.
+    share = {"f32": 0.9, "f16": 0.9, "bf16": 0.6}
+    for times, label, part in ((table, "", None), (avx2, ", AVX2 forced", share)):
+        for dtype in DTYPES:
+            scale = part[dtype] if part else 1
+            for workload in ("prefill", "long"):
+                add(f"{workload} {dtype} in place, roof / simdrope{label}", in_place[dtype] * scale,
+                    against(times, workload, dtype, "inplace", "roof"))
+                add(f"{workload} {dtype} out of place, fastest copy / simdrope{label}", out_of_place[dtype] * scale,
+                    against(times, workload, dtype, "outofplace", "roof"))
+                add(f"{workload} {dtype} out of place, memcpy / simdrope{label}", out_of_place[dtype] * scale,
+                    against(times, workload, dtype, "outofplace", "memcpy"))
+            for roof, required in decode[dtype]:
+                add(f"decode32 {dtype} in place, {roof} / simdrope{label}", required * scale,
+                    against(times, "decode32", dtype, "inplace", roof))
+    for workload in ("prefill", "decode32"):
+        for dtype in DTYPES:
+            add(f"{workload} {dtype} in place, half / interleaved", 0.95,
+                ratio(table.apply(workload, dtype, "half", "inplace", "simdrope"),
+                      table.apply(workload, dtype, "interleaved", "inplace", "simdrope")))
+    for dtype in DTYPES:
+        add(f"prefill {dtype} in place, streamed / prepared", 1.12,
+            ratio(table.apply("prefill", dtype, "half", "inplace", "simdrope-streamed"),
+                  table.apply("prefill", dtype, "half", "inplace", "simdrope")), at_most=True)
+    add("rows of cos and sin, 64 pairs, libm / simdrope", 5,
+        ratio(table.other("cos_sin/rows-2048/64/libm"), table.other("cos_sin/rows-2048/64/simdrope")))
+    call, rows_alone = (table.apply("decode1", "f32", "half", "inplace", impl) for impl in ("simdrope", "rows"))
+    if call and rows_alone:
+        add("decode1 f32, ns over the row function", 150, call - rows_alone, at_most=True)
+    for dtype in DTYPES:
+        one = table.apply("prefill", dtype, "half", "inplace", "simdrope")
+        two = table.apply("prefill", dtype, "half", "inplace", "simdrope", 2)
+        add(f"prefill {dtype} in place, one thread / two", 1.8, ratio(one, two))
+    return rows
