@@ -311,7 +311,8 @@ typedef struct simdrope_table {
 #define SIMDROPE_TABLE_INIT \
   { NULL, NULL, SIMDROPE_F32, 1, 0, 0, 0, 0, 1, 1, 0 }
 
-// What becomes of a token whose position has no row in the table.
+// What becomes of a token whose position has no row in the table. With several axes, IDENTITY turns
+// the pairs of such an axis by 0 and the others as they should be (ONNX Runtime's MRotaryEmbedding).
 typedef enum simdrope_out_of_range {
   SIMDROPE_REJECT = 0,    // the call fails with OUT_OF_RANGE and names the position
   SIMDROPE_IDENTITY = 1,  // copied unrotated

@@ -17,8 +17,8 @@ void Append(std::string& key, const T& field) {
   key.append(reinterpret_cast<const char*>(&field), sizeof(field));
 }
 
-// Two configs have the same key if and only if all their fields are the same, list entries as far as
-// they are used.
+// Two checked configs have the same key if and only if all their fields are the same, list entries as
+// far as they are used.
 std::string KeyOf(const simdrope_config& c) {
   std::string key;
   const simdrope_scaling& s = c.scaling;
@@ -37,7 +37,9 @@ std::string KeyOf(const simdrope_config& c) {
   }
   Append(key, c.axes.sections);
   if (c.axes.layout == SIMDROPE_AXES_EXPLICIT) Append(key, c.axes.pair_axis);
-  for (int32_t i = 0; i < s.factor_count; ++i) {
+  const bool has_lists = s.type == SIMDROPE_SCALING_LONGROPE || s.type == SIMDROPE_SCALING_FREQ_FACTORS ||
+                         s.type == SIMDROPE_SCALING_EXPLICIT;
+  for (int32_t i = 0; has_lists && i < s.factor_count; ++i) {
     Append(key, s.factors[i]);
     Append(key, s.long_factors[i]);
   }

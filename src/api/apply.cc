@@ -130,7 +130,7 @@ simdrope_status ApplyChecked(const simdrope_cos_sin& cos_sin, const simdrope_qkv
   SIMDROPE_TRY(FindWindow(cos_sin, shape->head_dim, &window));
   simdrope_pairing output_pairing = window.pairing;
   SIMDROPE_TRY(FindOutputPairing(options, window, &output_pairing));
-  const RowSource rows(*kernels, cos_sin, window);
+  const RowSource rows(*kernels, cos_sin, window, output_pairing);
   SIMDROPE_TRY(rows.Check(shape->batch, shape->seq));
   const float magnitude = cos_sin.rope == nullptr ? cos_sin.magnitude : 1.0f;
   Apply(*kernels, ApplyCall{in, out, window, output_pairing, rows, magnitude, options});

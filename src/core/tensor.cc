@@ -3,7 +3,6 @@
 #include <cstdlib>
 
 #include "core/status.h"
-#include "kernels/kernels.h"
 
 namespace simdrope::impl {
 namespace {

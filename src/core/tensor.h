@@ -6,6 +6,8 @@
 
 namespace simdrope::impl {
 
+inline size_t SizeOf(simdrope_dtype dtype) { return dtype == SIMDROPE_F32 ? 4 : 2; }
+
 inline bool IsPresent(const simdrope_tensor& t) { return t.heads != 0; }
 inline bool IsEmpty(const simdrope_tensor& t) { return t.batch == 0 || t.seq == 0 || t.heads == 0; }
 

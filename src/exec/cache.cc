@@ -4,6 +4,7 @@
 #include <new>
 
 #include "core/status.h"
+#include "core/tensor.h"
 #include "exec/compute.h"
 #include "kernels/kernels.h"
 

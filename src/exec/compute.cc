@@ -5,6 +5,7 @@
 #include "angle/rope.h"
 #include "core/half.h"
 #include "core/status.h"
+#include "core/tensor.h"
 #include "exec/parallel.h"
 #include "exec/rows.h"
 

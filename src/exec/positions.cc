@@ -135,7 +135,7 @@ simdrope_status CheckPositions(const simdrope_positions& p, int64_t batch, int64
     }
   }
   if (p.ids != nullptr) SIMDROPE_TRY(CheckIds(p, batch, seq));
-  if (p.padding && p.ids == nullptr) {
+  if (p.padding && p.ids == nullptr && seq > 0) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "positions.padding is declared, but there are no ids");
   }
   if (HasRealIds(p)) {

@@ -126,12 +126,18 @@ simdrope_status CheckTable(const char* name, const simdrope_table& t, int32_t pa
   return SIMDROPE_OK;
 }
 
-RowSource::RowSource(const Kernels& kernels, const simdrope_cos_sin& cos_sin, const Window& window)
-    : kernels_(&kernels), cos_sin_(&cos_sin), pairs_(window.pairs()), tokens_(cos_sin.positions) {
+RowSource::RowSource(const Kernels& kernels, const simdrope_cos_sin& cos_sin, const Window& window,
+                     simdrope_pairing output_pairing)
+    : kernels_(&kernels),
+      cos_sin_(&cos_sin),
+      pairs_(window.pairs()),
+      has_identity_rows_(output_pairing != window.pairing),
+      tokens_(cos_sin.positions) {
   scales_queries_ = is_streamed() ? cos_sin.rope != nullptr && cos_sin.rope->has_temperature()
                                   : cos_sin.query_scale != nullptr;
   if (is_streamed() || cos_sin.pair_axis == nullptr) return;
   for (int32_t i = 0; i < pairs_; ++i) axes_ = std::max(axes_, cos_sin.pair_axis[i] + 1);
+  if (axes_ > 1) has_identity_rows_ = true;
 }
 
 simdrope_status RowSource::Check(int64_t batch, int64_t seq) const {
@@ -192,7 +198,8 @@ simdrope_status RowSource::CheckRange(int64_t batch, int64_t seq) const {
 TokenAction RowSource::TableAction() const {
   for (int32_t a = 0; a < axes_; ++a) {
     if (HasRow(tokens_.on_axis(a))) continue;
-    return cos_sin_->out_of_range == SIMDROPE_SKIP ? TokenAction::kSkip : TokenAction::kCopy;
+    if (cos_sin_->out_of_range == SIMDROPE_SKIP) return TokenAction::kSkip;
+    return has_identity_rows_ ? TokenAction::kRotate : TokenAction::kCopy;
   }
   if (cos_sin_->padding != nullptr && cos_sin_->padding[RowNumber()] != 0) return TokenAction::kSkip;
   return TokenAction::kRotate;
@@ -204,7 +211,8 @@ int64_t RowSource::RowNumber() const {
 }
 
 float RowSource::QueryScaleOfToken() const {
-  return is_streamed() ? QueryScaleOf(*cos_sin_->rope, tokens_) : cos_sin_->query_scale[RowNumber()];
+  if (is_streamed()) return QueryScaleOf(*cos_sin_->rope, tokens_);
+  return HasRow(tokens_.on_axis(0)) ? cos_sin_->query_scale[RowNumber()] : 1.0f;
 }
 
 bool RowSource::has_key_rows() const {
@@ -221,7 +229,7 @@ AngleRow RowSource::Row(Side side, float* scratch) const {
   const bool key = side == Side::kKey && cos_sin_->key_table.cos != nullptr;
   const simdrope_table& t = key ? cos_sin_->key_table : cos_sin_->table;
   const int64_t entry = t.batches == 1 ? 0 : batch_ * t.batch_stride;
-  if (axes_ == 1 && t.column_stride == 1) {
+  if (axes_ == 1 && t.column_stride == 1 && HasRow(tokens_.on_axis(0))) {
     const int64_t at = entry + tokens_.on_axis(0) * t.row_stride;
     const void* table_cos = Element(t.cos, t.dtype, at);
     const void* table_sin = Element(t.sin, t.dtype, at);
@@ -231,8 +239,13 @@ AngleRow RowSource::Row(Side side, float* scratch) const {
     return {cos, sin};
   }
   for (int32_t i = 0; i < pairs_; ++i) {
-    const int32_t axis = axes_ == 1 ? 0 : cos_sin_->pair_axis[i];
-    const int64_t at = entry + tokens_.on_axis(axis) * t.row_stride + i * t.column_stride;
+    const int64_t position = tokens_.on_axis(axes_ == 1 ? 0 : cos_sin_->pair_axis[i]);
+    if (!HasRow(position)) {
+      cos[i] = cos_sin_->rope == nullptr ? 1.0f / cos_sin_->magnitude : 1.0f;
+      sin[i] = 0.0f;
+      continue;
+    }
+    const int64_t at = entry + position * t.row_stride + i * t.column_stride;
     cos[i] = TableValue(t.cos, t.dtype, at);
     sin[i] = TableValue(t.sin, t.dtype, at);
   }

@@ -40,7 +40,8 @@ simdrope_status CheckTable(const char* name, const simdrope_table& table, int32_
 // Walks the rows of a simdrope_cos_sin, which must outlive it, on one thread. Copy it for each.
 class RowSource {
  public:
-  RowSource(const Kernels& kernels, const simdrope_cos_sin& cos_sin, const Window& window);
+  RowSource(const Kernels& kernels, const simdrope_cos_sin& cos_sin, const Window& window,
+            simdrope_pairing output_pairing);
 
   // That the source can serve `batch` sequences of `seq` tokens. To be called once, before the rest.
   simdrope_status Check(int64_t batch, int64_t seq) const;
@@ -74,6 +75,9 @@ class RowSource {
   int32_t pairs_;
   int32_t axes_ = 1;  // that the table is looked up by
   bool scales_queries_ = false;
+  // What has no row is turned by an angle of 0, not copied: pairs may have axes of their own, or
+  // another place to go to.
+  bool has_identity_rows_;
   TokenPositions tokens_;
   int64_t batch_ = 0;
 };

@@ -6,10 +6,12 @@
 namespace simdrope::io {
 
 const LayerRope* Model::find(std::string_view layer_type) const {
+  const LayerRope* first = nullptr;
   for (const LayerRope& rope : ropes) {
-    if (layer_type.empty() ? rope.rotary : rope.layer_type == layer_type) return &rope;
+    if (rope.layer_type == (layer_type.empty() ? "full_attention" : layer_type)) return &rope;
+    if (first == nullptr && rope.rotary) first = &rope;
   }
-  return nullptr;
+  return layer_type.empty() ? first : nullptr;
 }
 
 Result<Model> read_model(const std::string& path, const ReadOptions& options) {

@@ -101,8 +101,6 @@ struct Target {
 // Best first. Writes up to `capacity` and returns how many there are.
 size_t ListTargets(Target* targets, size_t capacity);
 
-inline size_t SizeOf(simdrope_dtype dtype) { return dtype == SIMDROPE_F32 ? 4 : 2; }
-
 // The kernels to use: the best supported ones, or those that SIMDROPE_TARGET or UseTarget names.
 // Fails if SIMDROPE_TARGET names none.
 simdrope_status FindKernels(const Kernels** kernels);
