@@ -113,8 +113,8 @@ struct Model {
   std::vector<LayerRope> ropes;       // at least one
   std::vector<std::string> warnings;  // unknown keys that were allowed
 
-  // The kind called `layer_type`; "": "full_attention" if there is one, else
-  // the first that rotates. NULL: none.
+  // The kind called `layer_type`; "": "full_attention" if that rotates, else the
+  // first that does. NULL: none.
   SIMDROPE_API const LayerRope* find(std::string_view layer_type) const;
 };
 

@@ -6,12 +6,16 @@
 namespace simdrope::io {
 
 const LayerRope* Model::find(std::string_view layer_type) const {
-  const LayerRope* first = nullptr;
+  const LayerRope* first_rotary = nullptr;
   for (const LayerRope& rope : ropes) {
-    if (rope.layer_type == (layer_type.empty() ? "full_attention" : layer_type)) return &rope;
-    if (first == nullptr && rope.rotary) first = &rope;
+    if (!layer_type.empty()) {
+      if (rope.layer_type == layer_type) return &rope;
+    } else if (rope.rotary) {
+      if (rope.layer_type == "full_attention") return &rope;
+      if (first_rotary == nullptr) first_rotary = &rope;
+    }
   }
-  return layer_type.empty() ? first : nullptr;
+  return first_rotary;
 }
 
 Result<Model> read_model(const std::string& path, const ReadOptions& options) {

@@ -211,7 +211,7 @@ TEST_CASE("hf_config: layers that differ") {
   CHECK(by_type.find("sliding_attention")->config.theta == 1000);
   CHECK(by_type.find("sliding_attention")->layers == std::vector<int>{0, 2});
   CHECK_FALSE(by_type.find("full_attention")->rotary);
-  CHECK(by_type.find("")->layer_type == "full_attention");
+  CHECK(by_type.find("")->layer_type == "sliding_attention");
   CHECK(by_type.find("conv") == nullptr);
 
   const io::Model olmo = parse(R"({"model_type": "olmo3", "head_dim": 64, "max_position_embeddings": 8192,
