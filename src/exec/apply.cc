@@ -21,6 +21,12 @@ constexpr size_t kMaxTokensInBlock = 64;
 // How far ahead to prefetch: measured best between 2 and 8 KB on Zen 5 and Sapphire Rapids.
 constexpr ptrdiff_t kPrefetchBytes = 4096;
 
+// Outputs of a call that are larger than this in all, and not in place, go past the caches: they would
+// not stay there, and the lines need not be read before they are written.
+constexpr int64_t kStreamedBytes = 16 << 20;
+constexpr uintptr_t kCacheLine = 64;
+constexpr ptrdiff_t kSpareBytes = 8192;  // room for at least two heads
+
 // Consecutive elements of a head.
 struct Segment {
   int32_t begin;
@@ -61,6 +67,7 @@ struct Stream {
   bool in_place;
   bool token_major = true;  // the heads of a token lie closer together than the tokens of a head
   bool by_spare = false;    // in place, but to another pairing: by way of a spare head
+  bool streamed = false;    // the output goes past the caches: by way of spare heads
   bool always_arrange = false;
   Rotation rotation = {};
   ptrdiff_t prefetch_ahead = 0;  // whole rows; 0: what comes next is not at ascending addresses
@@ -118,6 +125,9 @@ class Worker {
         s = 0;
         ++b;
       }
+    }
+    if (std::any_of(streams_, streams_ + stream_count_, [](const auto& stream) { return stream->streamed; })) {
+      kernels_.finish_streaming();
     }
   }
 
@@ -199,7 +209,26 @@ class Worker {
     }
   }
 
-  void RunRows(const Stream& stream, TokenAction action, float scale, const Angles& angles, const HeadRows& rows) {
+  void RunRows(const Stream& stream, TokenAction action, float scale, Angles angles, HeadRows rows) {
+    if (!stream.streamed) return RunRowsDirectly(stream, action, scale, angles, rows);
+    alignas(kCacheLine) char spare[kSpareBytes];
+    const ptrdiff_t head_bytes = stream.out.head_dim * stream.to.element;
+    for (int64_t left = rows.count; left > 0; left -= rows.count) {
+      rows.count = std::min<int64_t>(left, kSpareBytes / head_bytes);
+      RunRowsDirectly(stream, action, scale, angles,
+                      {rows.in, spare, rows.in_stride, head_bytes, rows.count, rows.end});
+      for (int64_t r = 0; r < rows.count; ++r) {
+        kernels_.stream(spare + r * head_bytes, rows.out, static_cast<size_t>(head_bytes));
+        rows.out += rows.out_stride;
+      }
+      rows.in += rows.count * rows.in_stride;
+      angles.cos += rows.count * angles.stride;
+      angles.sin += rows.count * angles.stride;
+    }
+  }
+
+  void RunRowsDirectly(const Stream& stream, TokenAction action, float scale, const Angles& angles,
+                       const HeadRows& rows) {
     if (action == TokenAction::kCopy) {
       CopySegment(stream, {0, static_cast<int32_t>(stream.in.head_dim)}, scale, rows);
       return;
@@ -336,6 +365,14 @@ Stream MakeStream(const Kernels& kernels, const ApplyCall& call, const simdrope_
   return stream;
 }
 
+bool CanStream(const Stream& stream) {
+  const ByteStrides& to = stream.to;
+  const uintptr_t alignment = reinterpret_cast<uintptr_t>(stream.out.data) | static_cast<uintptr_t>(to.batch) |
+                              static_cast<uintptr_t>(to.token) | static_cast<uintptr_t>(to.head) |
+                              static_cast<uintptr_t>(stream.out.head_dim * to.element);
+  return !stream.in_place && alignment % kCacheLine == 0;
+}
+
 // Calls visit(stream) for those of Q, K and V that there is something to do for.
 template <class Visit>
 void ForStreams(const Kernels& kernels, const ApplyCall& call, const Visit& visit) {
@@ -354,13 +391,18 @@ void Apply(const Kernels& kernels, const ApplyCall& call) {
   int count = 0;
   int64_t heads = 0;
   int64_t bytes_per_token = 0;
+  int64_t bytes_out_of_place = 0;  // written for a token
   ForStreams(kernels, call, [&](const Stream& stream) {
     streams[count++].emplace(stream);
     heads += stream.in.heads;
     bytes_per_token += stream.in.heads * stream.in.head_dim * (stream.from.element + stream.to.element);
+    if (!stream.in_place) bytes_out_of_place += stream.out.heads * stream.out.head_dim * stream.to.element;
   });
   const int64_t tokens = streams[0]->in.batch * streams[0]->in.seq;
   if (tokens == 0) return;
+  if (tokens * bytes_out_of_place > kStreamedBytes) {
+    for (int i = 0; i < count; ++i) streams[i]->streamed = CanStream(*streams[i]);
+  }
 
   ForRanges(call.options, tokens * heads, heads, tokens * bytes_per_token, [&](Range items) {
     if (items.begin < items.end) Worker(kernels, call, streams, count).Run(items);

@@ -47,6 +47,8 @@ constexpr Kernels MakeKernels() {
   FillOutputs<float>(k, SIMDROPE_F32);
   FillOutputs<F16>(k, SIMDROPE_F16);
   FillOutputs<Bf16>(k, SIMDROPE_BF16);
+  k.stream = &Stream;
+  k.finish_streaming = &FinishStreaming;
   k.cos_sin_of_phases = &CosSinOfPhases;
   k.cos_sin_of_turns = &CosSinOfTurns;
   k.cos_sin_of_angles = &CosSinOfAngles;

@@ -76,6 +76,11 @@ struct Kernels {
   // out[i] = in[i] * scale for n elements, rounded once; any of the three types to any other.
   void (*copy[3][3])(const void* in, void* out, size_t n, float scale);
 
+  // Copies n bytes past the caches; both ends and n are multiples of 64. The copies of a task become
+  // visible to other threads with finish_streaming.
+  void (*stream)(const void* in, void* out, size_t n);
+  void (*finish_streaming)();
+
   // One row of cos and sin, in natural order. Results to 0.501 ULP of the row's own angle:
   void (*cos_sin_of_phases)(const PhaseRow&, Magnitude, size_t pairs, float* cos, float* sin);
   void (*cos_sin_of_turns)(const double* turns, Magnitude, size_t pairs, float* cos, float* sin);

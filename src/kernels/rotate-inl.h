@@ -277,6 +277,15 @@ constexpr Rotation MakeRotation() {
   return {&Rotate<In, Out, kIn, kOut>, FormFor<In, Out, kIn, kOut>::Type::kOrder};
 }
 
+inline void Stream(const void* in, void* out, size_t n) {
+  const hn::CappedTag<uint8_t, 64> d;
+  const uint8_t* from = static_cast<const uint8_t*>(in);
+  uint8_t* to = static_cast<uint8_t*>(out);
+  for (size_t i = 0; i < n; i += hn::Lanes(d)) hn::Stream(hn::Load(d, from + i), d, to + i);
+}
+
+inline void FinishStreaming() { hwy::FlushStream(); }
+
 // out[i] = in[i] * scale.
 template <class In, class Out>
 struct CopyScaled {
