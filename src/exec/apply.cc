@@ -18,8 +18,10 @@ constexpr size_t kAngleFloats = 4096;
 
 constexpr size_t kMaxTokensInBlock = 64;
 
-// How far ahead to prefetch: measured best between 2 and 8 KB on Zen 5 and Sapphire Rapids.
+// How far ahead to prefetch (the design's figures on Zen 5), and the size of a call from which on its
+// data is not in a core's own caches; below it the instructions cost more than they save.
 constexpr ptrdiff_t kPrefetchBytes = 4096;
+constexpr int64_t kPrefetchedBytes = 2 << 20;
 
 // Outputs of a call that are larger than this in all, and not in place, go past the caches: they would
 // not stay there, and the lines need not be read before they are written.
@@ -33,11 +35,14 @@ struct Segment {
   int32_t count;
 };
 
+// With one token a sequence (decoding), the batch entries are walked as the tokens of one sequence.
+bool WalksBatch(const simdrope_tensor& t) { return t.seq == 1; }
+
 struct ByteStrides {
   explicit ByteStrides(const simdrope_tensor& t)
       : element(static_cast<ptrdiff_t>(SizeOf(t.dtype))),
         batch(t.batch_stride * element),
-        token(t.seq_stride * element),
+        token((WalksBatch(t) ? t.batch_stride : t.seq_stride) * element),
         head(t.head_stride * element) {}
 
   ptrdiff_t element;
@@ -95,10 +100,9 @@ struct Angles {
 class Worker {
  public:
   Worker(const Kernels& kernels, const ApplyCall& call, const std::optional<Stream>* streams, int stream_count)
-      : kernels_(kernels), call_(call), rows_(call.rows), streams_(streams), stream_count_(stream_count) {
+      : kernels_(kernels), call_(call), rows_(call.rows), streams_(streams), stream_count_(stream_count), by_batch_(WalksBatch(streams[0]->in)) {
     for (int i = 0; i < stream_count; ++i) {
       heads_ += streams[i]->in.heads;
-      token_major_ = token_major_ && streams[i]->token_major;
     }
   }
 
@@ -106,7 +110,8 @@ class Worker {
 
   // Items are (token, head) with the heads of Q, K and V in turn; tokens count through the batch.
   void Run(Range items) {
-    const int64_t seq = streams_[0]->in.seq;
+    const simdrope_tensor& shape = streams_[0]->in;
+    const int64_t seq = by_batch_ ? shape.batch : shape.seq;
     const int64_t first_token = items.begin / heads_;
     int64_t head = items.begin - first_token * heads_;
     int64_t b = first_token / seq;
@@ -115,7 +120,7 @@ class Worker {
     while (left > 0) {
       int64_t tokens = 1;
       Range heads{head, std::min(heads_, head + left)};
-      if (head == 0 && left >= heads_) tokens = std::min(left / heads_, token_major_ ? int64_t{1} : TokensInBlock(seq - s));
+      if (head == 0 && left >= heads_) tokens = std::min(left / heads_, TokensInBlock(seq - s));
       seq_end_ = std::min(seq, s + (left + heads_ - 1) / heads_);
       RunBlock(b, s, tokens, heads);
       left -= tokens * (heads.end - heads.begin);
@@ -141,11 +146,19 @@ class Worker {
     return std::min<int64_t>({tokens_of_entry, kMaxTokensInBlock, static_cast<int64_t>(kAngleFloats / (2 * width))});
   }
 
+  void MoveTo(int64_t b, int64_t s) {
+    if (by_batch_) {
+      rows_.MoveTo(s, 0);
+    } else {
+      rows_.MoveTo(b, s);
+    }
+  }
+
   size_t pairs() const { return static_cast<size_t>(call_.window.pairs()); }
 
   void RunBlock(int64_t b, int64_t s, int64_t tokens, Range heads) {
     for (int64_t t = 0; t < tokens; ++t) {
-      rows_.MoveTo(b, s + t);
+      MoveTo(b, s + t);
       action_[t] = rows_.action();
       scale_[t] = rows_.query_scale() * call_.options.q_scale;
     }
@@ -299,19 +312,27 @@ class Worker {
     }
     scaled_ = has_scale;
     angles_of_ = &stream;
+    const bool as_they_are = stream.rotation.order == AngleOrder::kNatural && !has_scale && call_.magnitude == 1.0f &&
+                             !call_.options.inverse && !stream.always_arrange;
+    if (as_they_are) {
+      AngleRow first;
+      const bool in_place = by_batch_ ? rows_.FindRowsInPlace(s, 0, true, stream.side, &first, &angles_.stride)
+                                      : rows_.FindRowsInPlace(b, s, false, stream.side, &first, &angles_.stride);
+      if (in_place) {
+        angles_.cos = first.cos;
+        angles_.sin = first.sin;
+        return;
+      }
+    }
     const size_t width = AngleWidth(stream.rotation.order, pairs());
     for (int64_t t = 0; t < tokens; ++t) {
       if (action_[t] != TokenAction::kRotate) continue;
-      if (tokens > 1) rows_.MoveTo(b, s + t);
-      const AngleRow row = rows_.Row(stream.side, natural_);
-      const float scale = ScaleOf(stream, t) * call_.magnitude;
-      if (tokens == 1 && stream.rotation.order == AngleOrder::kNatural && scale == 1.0f && !call_.options.inverse &&
-          !stream.always_arrange) {
-        angles_ = {row.cos, row.sin, 0};
-        return;
-      }
+      MoveTo(b, s + t);
       float* cos = arranged_ + 2 * width * static_cast<size_t>(t);
-      kernels_.arrange(row.cos, row.sin, pairs(), scale, call_.options.inverse, stream.rotation.order, cos, cos + width);
+      const AngleRow row = rows_.Row(stream.side, as_they_are ? cos : natural_);
+      if (row.cos == cos) continue;
+      kernels_.arrange(row.cos, row.sin, pairs(), ScaleOf(stream, t) * call_.magnitude, call_.options.inverse,
+                       stream.rotation.order, cos, cos + width);
     }
     angles_ = {arranged_, arranged_ + width, static_cast<ptrdiff_t>(2 * width)};
   }
@@ -326,7 +347,7 @@ class Worker {
   const std::optional<Stream>* streams_;
   int stream_count_;
   int64_t heads_ = 0;
-  bool token_major_ = true;
+  bool by_batch_;
   int64_t seq_end_ = 0;  // where this task leaves the current batch entry
 
   TokenAction action_[kMaxTokensInBlock];
@@ -400,8 +421,9 @@ void Apply(const Kernels& kernels, const ApplyCall& call) {
   });
   const int64_t tokens = streams[0]->in.batch * streams[0]->in.seq;
   if (tokens == 0) return;
-  if (tokens * bytes_out_of_place > kStreamedBytes) {
-    for (int i = 0; i < count; ++i) streams[i]->streamed = CanStream(*streams[i]);
+  for (int i = 0; i < count; ++i) {
+    if (tokens * bytes_out_of_place > kStreamedBytes) streams[i]->streamed = CanStream(*streams[i]);
+    if (tokens * bytes_per_token < kPrefetchedBytes) streams[i]->prefetch_ahead = 0;
   }
 
   ForRanges(call.options, tokens * heads, heads, tokens * bytes_per_token, [&](Range items) {

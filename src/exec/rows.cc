@@ -219,6 +219,21 @@ bool RowSource::has_key_rows() const {
   return is_streamed() ? cos_sin_->rope->has_xpos() : cos_sin_->key_table.cos != nullptr;
 }
 
+bool RowSource::FindRowsInPlace(int64_t b, int64_t s, bool by_batch, Side side, AngleRow* first,
+                                ptrdiff_t* stride) const {
+  const simdrope_table& t = TableOf(side);
+  const simdrope_positions& p = cos_sin_->positions;
+  if (is_streamed() || t.dtype != SIMDROPE_F32 || t.column_stride != 1 || axes_ > 1 || p.ids != nullptr ||
+      p.offsets != nullptr || p.cu_seqlens != nullptr || cos_sin_->out_of_range != SIMDROPE_REJECT) {
+    return false;
+  }
+  const int64_t batch_stride = t.batches == 1 ? 0 : t.batch_stride;
+  const int64_t at = b * batch_stride + (p.start + s) * t.row_stride;
+  *first = {static_cast<const float*>(t.cos) + at, static_cast<const float*>(t.sin) + at};
+  *stride = by_batch ? batch_stride : t.row_stride;
+  return true;
+}
+
 AngleRow RowSource::Row(Side side, float* scratch) const {
   float* cos = scratch;
   float* sin = scratch + pairs_;
@@ -226,8 +241,7 @@ AngleRow RowSource::Row(Side side, float* scratch) const {
     ComputeRow(*kernels_, *cos_sin_->rope, tokens_, side, cos, sin);
     return {cos, sin};
   }
-  const bool key = side == Side::kKey && cos_sin_->key_table.cos != nullptr;
-  const simdrope_table& t = key ? cos_sin_->key_table : cos_sin_->table;
+  const simdrope_table& t = TableOf(side);
   const int64_t entry = t.batches == 1 ? 0 : batch_ * t.batch_stride;
   if (axes_ == 1 && t.column_stride == 1 && HasRow(tokens_.on_axis(0))) {
     const int64_t at = entry + tokens_.on_axis(0) * t.row_stride;

@@ -59,6 +59,9 @@ class RowSource {
   bool has_key_rows() const;
   // The row of the current token; `scratch` has room for 2 * pairs floats.
   AngleRow Row(Side side, float* scratch) const;
+  // Whether the rows of the tokens from (b, s) on lie in memory as they are wanted, `*stride` floats
+  // apart; along the batch if `by_batch`. Then *first is that of (b, s).
+  bool FindRowsInPlace(int64_t b, int64_t s, bool by_batch, Side side, AngleRow* first, ptrdiff_t* stride) const;
   // Whether rows may hold NaN of any kind: a caller's table.
   bool is_from_caller() const { return cos_sin_->rope == nullptr; }
 
@@ -67,6 +70,10 @@ class RowSource {
   bool HasRow(int64_t position) const { return position >= 0 && position < cos_sin_->table.rows; }
   TokenAction TableAction() const;
   float QueryScaleOfToken() const;
+  const simdrope_table& TableOf(Side side) const {
+    const bool key = side == Side::kKey && cos_sin_->key_table.cos != nullptr;
+    return key ? cos_sin_->key_table : cos_sin_->table;
+  }
   int64_t RowNumber() const;  // of the current token in query_scale and padding
   simdrope_status CheckRange(int64_t batch, int64_t seq) const;
 

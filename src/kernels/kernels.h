@@ -39,7 +39,7 @@ struct RotateRows {
   size_t rows;
   size_t pairs;
   // While working on a row, the one `prefetch_ahead` bytes on is fetched if it begins before
-  // `prefetch_end`: the caller will go on to there in this call and the next ones.
+  // `prefetch_end`: the caller will go on to there in this call and the next ones. 0: none.
   ptrdiff_t prefetch_ahead;
   const void* prefetch_end;
 };

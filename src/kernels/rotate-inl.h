@@ -160,7 +160,7 @@ template <class In, simdrope_pairing kIn>
 HWY_INLINE void PrefetchRow(const char* in, const RotateRows& a) {
   constexpr ptrdiff_t kLine = 64;
   const char* row = in + a.prefetch_ahead;
-  if (row >= static_cast<const char*>(a.prefetch_end)) return;
+  if (a.prefetch_ahead == 0 || row >= static_cast<const char*>(a.prefetch_end)) return;
   const ptrdiff_t pairs = static_cast<ptrdiff_t>(a.pairs);
   const ptrdiff_t width = (kIn == SIMDROPE_HALF ? a.in_split + pairs : 2 * pairs) * ptrdiff_t{sizeof(In)};
   for (ptrdiff_t byte = 0; byte < width; byte += kLine) hwy::Prefetch(row + byte);
