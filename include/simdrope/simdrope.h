@@ -37,13 +37,17 @@
 #define SIMDROPE_API
 #endif
 
+// In C++ too, any int may be passed for an enum; a value that is none of its names is an error.
 #ifdef __cplusplus
+#define SIMDROPE_ENUM_TYPE : int
 extern "C" {
+#else
+#define SIMDROPE_ENUM_TYPE
 #endif
 
 // ---------------------------------------------------------------------------- status
 
-typedef enum simdrope_status {
+typedef enum simdrope_status SIMDROPE_ENUM_TYPE {
   SIMDROPE_OK = 0,
   SIMDROPE_INVALID_ARGUMENT = 1,  // an argument contradicts itself or another one
   SIMDROPE_OUT_OF_RANGE = 2,      // a position has no row in the table
@@ -88,13 +92,13 @@ SIMDROPE_API int simdrope_max_threads(void);
 // ---------------------------------------------------------------------------- Config
 
 // Which two elements of the rotated window of width rotary_dim make pair i.
-typedef enum simdrope_pairing {
+typedef enum simdrope_pairing SIMDROPE_ENUM_TYPE {
   SIMDROPE_HALF = 0,        // i and i + split (GPT-NeoX; Hugging Face)
   SIMDROPE_INTERLEAVED = 1,  // 2i and 2i + 1 (GPT-J; Meta's llama, GGUF llama)
   SIMDROPE_SAME_PAIRING = 2  // of an output: as the input's
 } simdrope_pairing;
 
-typedef enum simdrope_precision {
+typedef enum simdrope_precision SIMDROPE_ENUM_TYPE {
   // The angle is position * inv_freq, inv_freq in double, reduced modulo a turn without rounding.
   SIMDROPE_PRECISION_EXACT = 0,
   // As PyTorch models compute: float(position) * float(inv_freq) rounded to float, then cos and sin.
@@ -107,7 +111,7 @@ typedef enum simdrope_precision {
 
 // How inv_freq[i] = theta^(-2i / rotary_dim) is changed for long contexts. Formulas and sources:
 // src/angle/frequencies.h.
-typedef enum simdrope_scaling_type {
+typedef enum simdrope_scaling_type SIMDROPE_ENUM_TYPE {
   SIMDROPE_SCALING_NONE = 0,
   SIMDROPE_SCALING_LINEAR = 1,        // factor
   SIMDROPE_SCALING_LLAMA3 = 2,        // factor, low_freq_factor, high_freq_factor, original_max_position
@@ -144,7 +148,7 @@ typedef struct simdrope_scaling {
 } simdrope_scaling;
 
 // Which position axis and which frequency a pair takes when positions have several axes.
-typedef enum simdrope_axis_layout {
+typedef enum simdrope_axis_layout SIMDROPE_ENUM_TYPE {
   // sections[a] consecutive pairs for axis a; frequencies run on (Qwen2-VL M-RoPE: 16, 24, 24).
   SIMDROPE_AXES_SECTIONS = 0,
   // Pair i is axis 1 if i % 3 == 1 and i < 3 * sections[1], axis 2 if i % 3 == 2 and
@@ -246,7 +250,7 @@ SIMDROPE_API void simdrope_rope_describe(const simdrope_rope* rope, simdrope_rop
 
 // ---------------------------------------------------------------------------- Positions
 
-typedef enum simdrope_index_type {
+typedef enum simdrope_index_type SIMDROPE_ENUM_TYPE {
   SIMDROPE_INDEX_I32 = 0,
   SIMDROPE_INDEX_I64 = 1,
   SIMDROPE_INDEX_F32 = 2,  // real-valued coordinates: ids only, not with a table
@@ -282,7 +286,7 @@ typedef struct simdrope_positions {
 
 // ---------------------------------------------------------------------------- CosSin
 
-typedef enum simdrope_dtype {
+typedef enum simdrope_dtype SIMDROPE_ENUM_TYPE {
   SIMDROPE_F32 = 0,
   SIMDROPE_F16 = 1,  // IEEE 754 binary16
   SIMDROPE_BF16 = 2
@@ -313,7 +317,7 @@ typedef struct simdrope_table {
 
 // What becomes of a token whose position has no row in the table. With several axes, IDENTITY turns
 // the pairs of such an axis by 0 and the others as they should be (ONNX Runtime's MRotaryEmbedding).
-typedef enum simdrope_out_of_range {
+typedef enum simdrope_out_of_range SIMDROPE_ENUM_TYPE {
   SIMDROPE_REJECT = 0,    // the call fails with OUT_OF_RANGE and names the position
   SIMDROPE_IDENTITY = 1,  // copied unrotated
   SIMDROPE_SKIP = 2       // its output is not written
