@@ -71,9 +71,9 @@ Case InWindow(int rotary_dim, int offset, int tail, Pairing pairing) {
 }
 
 std::vector<int> RotaryDims() {
+  if (IsQuick()) return {2, 10, 30, 64, 66, 130, 256, 1024};
   std::vector<int> dims;
-  const int step = IsQuick() ? 14 : 2;
-  for (int d = 2; d <= 130; d += step) dims.push_back(d);
+  for (int d = 2; d <= 130; d += 2) dims.push_back(d);
   for (const int d : {192, 254, 256, 258, 384, 510, 640, 1022, 1024}) dims.push_back(d);
   return dims;
 }
@@ -118,7 +118,8 @@ TEST_CASE("every kind of input for every pair of dtypes and pairings") {
         for (const Dtype out : kDtypes) {
           for (const Pairing from : kPairings) {
             for (const Pairing to : kPairings) {
-              for (const int dim : {2, 6, 32, 62, 64, 128}) {
+              for (const int dim :
+                   IsQuick() ? std::vector<int>{6, 62} : std::vector<int>{2, 6, 32, 62, 64, 128}) {
                 Case c = InWindow(dim, 2, 5, from);
                 c.in = in;
                 c.out = out;

@@ -297,6 +297,16 @@ std::string CheckJob(const Job& job, const std::vector<Buffer*>& buffers,
   return "";
 }
 
+void UnifyNaNs(const simdrope::QKV& tensors) {
+  for (const simdrope_tensor* t : {&tensors.q, &tensors.k, &tensors.v}) {
+    ForHeads(*t, [&](int64_t b, int64_t s, int64_t h) {
+      for (int64_t d = 0; d < t->head_dim; ++d) {
+        if (std::isnan(ValueOf(*t, b, s, h, d))) Store(NAN, t->dtype, ElementOf(*t, b, s, h, d));
+      }
+    });
+  }
+}
+
 int64_t ComparedElements() { return compared_elements; }
 
 }  // namespace testing

@@ -88,6 +88,11 @@ void FillInputs(const Job& job, Inputs inputs, Random* random);
 std::string CheckJob(const Job& job, const std::vector<Buffer*>& buffers,
                      const std::function<simdrope::Status()>& run);
 
+// Makes every NaN in `tensors` the same one. Which of two NaNs comes out of an operation depends on the
+// order of its operands (IEEE 754-2019, 6.2.3), which a compiler is free to choose anew in each loop: bits
+// can be compared only after this.
+void UnifyNaNs(const simdrope::QKV& tensors);
+
 // Elements that CheckJob has compared since the program began.
 int64_t ComparedElements();
 
