@@ -352,7 +352,7 @@ TEST_CASE("the phase step is inv_freq / 2 pi to 2^-64 of a turn, and the rest ma
       const simdrope::impl::PhaseStep phase = simdrope::impl::PhaseStepOf(f);
       const double error = PhaseError(phase.step, f);
       worst_step = std::fmax(worst_step, std::fabs(error));
-      worst_rest = std::fmax(worst_rest, std::fabs(error - phase.rest / (2 * pi) * 0x1p64));
+      worst_rest = std::fmax(worst_rest, std::fabs(error - phase.rest));
       ++count;
     }
   };

@@ -10,10 +10,10 @@ namespace simdrope::impl {
 // Largest |inv_freq| that PhaseStep takes, in radians per position.
 inline constexpr double kMaxInvFreq = 4294967296.0;
 
-// inv_freq / (2 pi) modulo one turn.
+// inv_freq / (2 pi) modulo one turn, in units of 2^-64 turn.
 struct PhaseStep {
-  uint64_t step;  // in units of 2^-64 turn, rounded to nearest
-  double rest;    // what the rounding left out, in radians: at most 2^-65 turn
+  uint64_t step;  // rounded to nearest
+  double rest;    // what the rounding left out: at most 1/2
 };
 PhaseStep PhaseStepOf(double inv_freq);
 

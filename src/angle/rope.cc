@@ -43,7 +43,7 @@ PhaseStep PhaseStepOf(double inv_freq) {
   };
   const int64_t below = static_cast<int64_t>(bits_from(shift - 64));  // negative: rounds up
   const uint64_t step = bits_from(shift) + (below < 0 ? 1 : 0);
-  const double rest = static_cast<double>(below) * (0x1.921fb54442d18p+2 * 0x1p-128);
+  const double rest = static_cast<double>(below) * 0x1p-64;
   return inv_freq < 0 ? PhaseStep{0 - step, -rest} : PhaseStep{step, rest};
 }
 

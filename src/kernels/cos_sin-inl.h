@@ -19,61 +19,64 @@ namespace HWY_NAMESPACE {
 template <class D>
 using DU64 = hn::RebindToUnsigned<D>;
 
-// An angle is quarter * pi / 2 + x with x in [-pi/4, pi/4], give or take a rounding. Only the lowest
-// two bits of quarter count.
+// Angles are in units of 2^-64 turn, in two parts: a multiple of a quarter turn in the top two bits of an
+// integer whose other bits do not count, and x within an eighth of a turn, give or take a rounding.
 template <class D>
 using Quarter = f64::Vec<DU64<D>>;
 
-// Nearest integer, |v| < 2^51: as a double, and its lowest bits as an integer.
+inline constexpr double kTurn = 0x1p64;
+inline constexpr double kRadian = 0x1.921fb54442d18p+2 / kTurn;
+template <int n>
+inline constexpr double kRadianTo = kRadian * kRadianTo<n - 1>;
+template <>
+inline constexpr double kRadianTo<0> = 1.0;
+
+// Nearest integer, |v| < 2^51: as a double, and its lowest two bits as quarters.
 template <class D>
-HWY_INLINE f64::Vec<D> Nearest(D d, f64::Vec<D> v, Quarter<D>& integer) {
+HWY_INLINE f64::Vec<D> Nearest(D d, f64::Vec<D> v, Quarter<D>& quarters) {
   const auto magic = f64::Set(d, 0x1.8p52);
   const auto shifted = f64::Add(v, magic);
-  integer = f64::BitCast(DU64<D>(), shifted);
+  quarters = f64::ShiftLeft<62>(f64::BitCast(DU64<D>(), shifted));
   return f64::Sub(shifted, magic);
 }
 
 // sin on [-pi/4, pi/4]: relative error 2^-37.6; cos: 2^-43.7. Minimax polynomials with double
-// coefficients (Sollya, fpminimax).
+// coefficients (Sollya, fpminimax), scaled to the unit of x.
 template <class D, class V = f64::Vec<D>>
 HWY_INLINE V SinOnOctant(D d, V x, V x2) {
-  V p = f64::Set(d, 2.71714510310915885544e-6);
-  p = f64::MulAdd(p, x2, f64::Set(d, -1.983917751761814555165608364717400036e-4));
-  p = f64::MulAdd(p, x2, f64::Set(d, 8.33332868735422137296264821770819e-3));
-  p = f64::MulAdd(p, x2, f64::Set(d, -0.166666666304170096868375594567623920738697));
-  p = f64::MulAdd(p, x2, f64::Set(d, 0.99999999999544575413068514535552822053432464599609375));
+  V p = f64::Set(d, 2.71714510310915885544e-6 * kRadianTo<9>);
+  p = f64::MulAdd(p, x2, f64::Set(d, -1.983917751761814555165608364717400036e-4 * kRadianTo<7>));
+  p = f64::MulAdd(p, x2, f64::Set(d, 8.33332868735422137296264821770819e-3 * kRadianTo<5>));
+  p = f64::MulAdd(p, x2, f64::Set(d, -0.166666666304170096868375594567623920738697 * kRadianTo<3>));
+  p = f64::MulAdd(p, x2, f64::Set(d, 0.99999999999544575413068514535552822053432464599609375 * kRadian));
   return f64::Mul(p, x);
 }
 template <class D, class V = f64::Vec<D>>
 HWY_INLINE V CosOnOctant(D d, V x2) {
-  V p = f64::Set(d, -0x1.23b68e445c035p-22);
-  p = f64::MulAdd(p, x2, f64::Set(d, 0x1.a00e385b38456p-16));
-  p = f64::MulAdd(p, x2, f64::Set(d, -0x1.6c16b20762bfdp-10));
-  p = f64::MulAdd(p, x2, f64::Set(d, 0x1.555555430acfcp-5));
-  p = f64::MulAdd(p, x2, f64::Set(d, -0x1.ffffffffdfea8p-2));
+  V p = f64::Set(d, -0x1.23b68e445c035p-22 * kRadianTo<10>);
+  p = f64::MulAdd(p, x2, f64::Set(d, 0x1.a00e385b38456p-16 * kRadianTo<8>));
+  p = f64::MulAdd(p, x2, f64::Set(d, -0x1.6c16b20762bfdp-10 * kRadianTo<6>));
+  p = f64::MulAdd(p, x2, f64::Set(d, 0x1.555555430acfcp-5 * kRadianTo<4>));
+  p = f64::MulAdd(p, x2, f64::Set(d, -0x1.ffffffffdfea8p-2 * kRadianTo<2>));
   return f64::MulAdd(p, x2, f64::Set(d, 0x1.ffffffffffdbp-1));
 }
 
 template <class D, class V = f64::Vec<D>>
-HWY_INLINE void StoreCosSin(D d, Quarter<D> quarter, V x, V magnitude, float* cos, float* sin) {
+HWY_INLINE void CosSinOf(D d, Quarter<D> quarter, V x, V& cos, V& sin) {
   const DU64<D> du;
-  const hn::Rebind<float, D> d32;
   const V x2 = f64::Mul(x, x);
   const V sin_x = SinOnOctant(d, x, x2);
   const V cos_x = CosOnOctant(d, x2);
 
-  // Bit 0 of the quarter swaps the two; bit 1 of it and of its successor are the signs.
-  const auto swap = f64::RebindMask(d, f64::TestBit(quarter, f64::Set(du, uint64_t{1})));
+  // The lower bit of the quarter swaps the two; the upper bit of it and of its successor are the signs.
+  const auto one = f64::Set(du, uint64_t{1} << 62);
   const auto sign_bit = f64::Set(du, uint64_t{1} << 63);
-  const auto sin_sign = f64::And(f64::ShiftLeft<62>(quarter), sign_bit);
-  const auto cos_sign = f64::And(f64::ShiftLeft<62>(f64::Add(quarter, f64::Set(du, uint64_t{1}))), sign_bit);
-  const V sin_v = f64::Xor(f64::IfThenElse(swap, cos_x, sin_x), f64::BitCast(d, sin_sign));
-  const V cos_v = f64::Xor(f64::IfThenElse(swap, sin_x, cos_x), f64::BitCast(d, cos_sign));
-  f64::StoreU(f64::DemoteTo(d32, f64::Mul(cos_v, magnitude)), d32, cos);
-  f64::StoreU(f64::DemoteTo(d32, f64::Mul(sin_v, magnitude)), d32, sin);
+  const auto swap = f64::RebindMask(d, f64::TestBit(quarter, one));
+  const auto sin_sign = f64::BitCast(d, f64::And(quarter, sign_bit));
+  const auto cos_sign = f64::BitCast(d, f64::And(f64::Add(quarter, one), sign_bit));
+  sin = f64::Xor(f64::IfThenElse(swap, cos_x, sin_x), sin_sign);
+  cos = f64::Xor(f64::IfThenElse(swap, sin_x, cos_x), cos_sign);
 }
-
-inline constexpr double kTurn = 0x1.921fb54442d18p+2;  // 2 pi
 
 struct OfPhases {
   PhaseRow row;
@@ -85,12 +88,12 @@ struct OfPhases {
                               ? f64::Set(du, static_cast<uint64_t>(row.position))
                               : f64::BitCast(du, f64::LoadU(di, row.pair_position + i));
     const auto phase = f64::Mul(position, f64::LoadU(du, row.phase_step + i));
-    quarter = f64::ShiftRight<62>(f64::Add(phase, f64::Set(du, uint64_t{1} << 61)));
-    const auto rest = f64::BitCast(di, f64::Sub(phase, f64::ShiftLeft<62>(quarter)));
+    quarter = f64::Add(phase, f64::Set(du, uint64_t{1} << 61));
+    const auto whole = f64::And(quarter, f64::Set(du, uint64_t{3} << 62));
+    const auto rest = f64::ConvertTo(d, f64::BitCast(di, f64::Sub(phase, whole)));
     const auto real_position = row.pair_position == nullptr ? f64::Set(d, row.real_position)
                                                             : f64::LoadU(d, row.real_pair_position + i);
-    x = f64::Mul(f64::ConvertTo(d, rest), f64::Set(d, kTurn * 0x1p-64));
-    x = f64::MulAdd(real_position, f64::LoadU(d, row.phase_rest + i), x);
+    x = f64::MulAdd(real_position, f64::LoadU(d, row.phase_rest + i), rest);
   }
 };
 
@@ -125,7 +128,7 @@ struct OfAngles {
   }
 };
 
-template <class Source>
+template <class Source, bool kScaled>
 struct CosSinBody {
   Source source;
   Magnitude magnitude;
@@ -134,19 +137,29 @@ struct CosSinBody {
 
   template <class D>
   HWY_INLINE void operator()(D d, size_t i) const {
-    auto m = f64::Set(d, magnitude.factor);
-    if (magnitude.pair_factor != nullptr) m = f64::Mul(m, f64::LoadU(d, magnitude.pair_factor + i));
+    const hn::Rebind<float, D> d32;
     Quarter<D> quarter;
-    f64::Vec<D> x;
+    f64::Vec<D> x, cos_x, sin_x;
     source(d, i, quarter, x);
-    StoreCosSin(d, quarter, x, m, cos + i, sin + i);
+    CosSinOf(d, quarter, x, cos_x, sin_x);
+    if constexpr (kScaled) {
+      auto m = f64::Set(d, magnitude.factor);
+      if (magnitude.pair_factor != nullptr) m = f64::Mul(m, f64::LoadU(d, magnitude.pair_factor + i));
+      cos_x = f64::Mul(cos_x, m);
+      sin_x = f64::Mul(sin_x, m);
+    }
+    f64::StoreU(f64::DemoteTo(d32, cos_x), d32, cos + i);
+    f64::StoreU(f64::DemoteTo(d32, sin_x), d32, sin + i);
   }
 };
 
 template <class Source>
 HWY_INLINE void CosSinRow(const Source& source, Magnitude magnitude, size_t pairs, float* cos, float* sin) {
-  const CosSinBody<Source> body{source, magnitude, cos, sin};
-  ForVectors<double, kMaxDoubles>(0, pairs, body);
+  if (magnitude.factor == 1.0 && magnitude.pair_factor == nullptr) {
+    ForVectors<double, kMaxDoubles>(0, pairs, CosSinBody<Source, false>{source, magnitude, cos, sin});
+  } else {
+    ForVectors<double, kMaxDoubles>(0, pairs, CosSinBody<Source, true>{source, magnitude, cos, sin});
+  }
 }
 
 inline void CosSinOfPhases(const PhaseRow& row, Magnitude magnitude, size_t pairs, float* cos, float* sin) {

@@ -52,8 +52,8 @@ struct Rotation {
 };
 
 // The phases of one row: pair i at position pair_position[i], or all at `position` if that is NULL.
-// The integer position times phase_step[i], in units of 2^-64 turn, wraps modulo a turn exactly; the
-// real one times phase_rest[i] radians makes good what the step's rounding left out.
+// In units of 2^-64 turn, the integer position times phase_step[i] wraps modulo a turn exactly; the real
+// one times phase_rest[i] makes good what the step's rounding left out.
 struct PhaseRow {
   const uint64_t* phase_step;
   const double* phase_rest;
