@@ -325,14 +325,22 @@ class Worker {
       }
     }
     const size_t width = AngleWidth(stream.rotation.order, pairs());
-    for (int64_t t = 0; t < tokens; ++t) {
-      if (action_[t] != TokenAction::kRotate) continue;
+    const int64_t room = as_they_are ? tokens : static_cast<int64_t>(SIMDROPE_MAX_PAIRS / pairs());
+    int64_t together = 1;
+    for (int64_t t = 0; t < tokens; t += together) {
       MoveTo(b, s + t);
+      together = by_batch_ ? 1 : rows_.RowsTogether(std::min(tokens - t, room));
+      if (together == 1 && action_[t] != TokenAction::kRotate) continue;
       float* cos = arranged_ + 2 * width * static_cast<size_t>(t);
-      const AngleRow row = rows_.Row(stream.side, as_they_are ? cos : natural_);
+      AngleRow row = rows_.Rows(stream.side, together, as_they_are ? cos : natural_);
       if (row.cos == cos) continue;
-      kernels_.arrange(row.cos, row.sin, pairs(), ScaleOf(stream, t) * call_.magnitude, call_.options.inverse,
-                       stream.rotation.order, cos, cos + width);
+      for (int64_t r = 0; r < together; ++r) {
+        kernels_.arrange(row.cos, row.sin, pairs(), ScaleOf(stream, t + r) * call_.magnitude, call_.options.inverse,
+                         stream.rotation.order, cos, cos + width);
+        cos += 2 * width;
+        row.cos += 2 * pairs();
+        row.sin += 2 * pairs();
+      }
     }
     angles_ = {arranged_, arranged_ + width, static_cast<ptrdiff_t>(2 * width)};
   }

@@ -1,5 +1,6 @@
 #include "exec/compute.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "angle/rope.h"
@@ -31,18 +32,22 @@ void Scatter(const Kernels& kernels, const float* values, int32_t pairs, const s
   }
 }
 
-void FillRow(const Kernels& kernels, const simdrope_rope& rope, const TokenPositions& tokens, Side side,
-             const simdrope_table& t, int64_t b, int64_t s) {
+bool IsComputedInPlace(const simdrope_table& t) {
+  return t.dtype == SIMDROPE_F32 && t.column_stride == 1 && t.copies == 1;
+}
+
+void FillRows(const Kernels& kernels, const simdrope_rope& rope, const TokenPositions& tokens, Side side, int64_t rows,
+              const simdrope_table& t, int64_t b, int64_t s) {
   const int32_t pairs = rope.window.pairs();
   const int64_t at = b * t.batch_stride + s * t.row_stride;
   void* cos = ElementAt(t.cos, t.dtype, at);
   void* sin = ElementAt(t.sin, t.dtype, at);
-  if (t.dtype == SIMDROPE_F32 && t.column_stride == 1 && t.copies == 1) {
-    ComputeRow(kernels, rope, tokens, side, static_cast<float*>(cos), static_cast<float*>(sin));
+  if (IsComputedInPlace(t)) {
+    ComputeRows(kernels, rope, tokens, side, rows, t.row_stride, static_cast<float*>(cos), static_cast<float*>(sin));
     return;
   }
   float natural[2 * SIMDROPE_MAX_PAIRS];
-  ComputeRow(kernels, rope, tokens, side, natural, natural + pairs);
+  ComputeRows(kernels, rope, tokens, side, 1, 0, natural, natural + pairs);
   Scatter(kernels, natural, pairs, t, cos);
   Scatter(kernels, natural + pairs, pairs, t, sin);
 }
@@ -101,15 +106,20 @@ simdrope_status ComputeCosSin(const simdrope_rope& rope, const simdrope_position
   const int64_t count = rows.table.batches * seq;
   ForRanges(options, count, kGrain, count * pairs * 64, [&](Range range) {
     TokenPositions position(positions);
-    for (int64_t t = range.begin; t < range.end; ++t) {
+    int64_t together = 1;
+    for (int64_t t = range.begin; t < range.end; t += together) {
       const int64_t b = t / seq;
       const int64_t s = t % seq;
       position.MoveTo(b, s);
-      FillRow(*kernels, rope, position, Side::kQuery, rows.table, b, s);
-      if (rope.has_xpos()) FillRow(*kernels, rope, position, Side::kKey, rows.key_table, b, s);
-      const int64_t row = b * rows.table.rows + s;
-      if (rope.has_temperature()) rows.query_scale[row] = QueryScaleOf(rope, position);
-      if (positions.padding) rows.padding[row] = position.is_padding();
+      together = IsComputedInPlace(rows.table) ? RowsTogether(rope, position, std::min(range.end - t, seq - s)) : 1;
+      FillRows(*kernels, rope, position, Side::kQuery, together, rows.table, b, s);
+      if (rope.has_xpos()) FillRows(*kernels, rope, position, Side::kKey, 1, rows.key_table, b, s);
+      for (int64_t r = 0; r < together; ++r) {
+        position.MoveTo(b, s + r);
+        const int64_t row = b * rows.table.rows + s + r;
+        if (rope.has_temperature()) rows.query_scale[row] = QueryScaleOf(rope, position);
+        if (positions.padding) rows.padding[row] = position.is_padding();
+      }
     }
   });
   return SIMDROPE_OK;

@@ -192,6 +192,17 @@ double RealReach(const simdrope_positions& p, int64_t batch, int64_t seq, int32_
   return std::max(std::fabs(static_cast<double>(range.least)), std::fabs(static_cast<double>(range.greatest)));
 }
 
+int64_t TokenPositions::CountUp(int64_t most) const {
+  if (p_->ids == nullptr && p_->cu_seqlens == nullptr) return most;
+  TokenPositions token = *this;
+  for (int64_t run = 1; run < most; ++run) {
+    const int64_t before = token.on_axis(0);
+    token.MoveTo(batch_, token_ + run);
+    if (before == INT64_MAX || token.on_axis(0) != before + 1) return run;
+  }
+  return most;
+}
+
 void TokenPositions::FindSequence() {
   int64_t sequence = batch_;
   if (p_->cu_seqlens != nullptr) {

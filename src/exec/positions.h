@@ -34,6 +34,9 @@ class TokenPositions {
   // With integer ids, or none.
   int64_t on_axis(int32_t axis) const { return base_ + (p_->ids == nullptr ? in_sequence_ : IdOnAxis(axis)); }
   double real_on_axis(int32_t axis) const;  // of any kind
+  // How many tokens from here on, `most` of this batch entry at most, have integer positions that count
+  // up by one on the first axis.
+  int64_t CountUp(int64_t most) const;
 
  private:
   void FindSequence();

@@ -24,9 +24,13 @@ struct AngleRow {
   const float* sin;
 };
 
-// cos and sin of `rope` at the current token of `tokens`; with XPos it depends on the side.
-void ComputeRow(const Kernels& kernels, const simdrope_rope& rope, const TokenPositions& tokens, Side side, float* cos,
-                float* sin);
+// How many rows of `rope`, `most` at most, can be computed together from the current token of `tokens` on.
+int64_t RowsTogether(const simdrope_rope& rope, const TokenPositions& tokens, int64_t most);
+
+// cos and sin of `rope` for as many tokens as RowsTogether allows, from the current one of `tokens` on;
+// the results of each are `stride` floats after those of the one before. With XPos they depend on the side.
+void ComputeRows(const Kernels& kernels, const simdrope_rope& rope, const TokenPositions& tokens, Side side,
+                 int64_t rows, ptrdiff_t stride, float* cos, float* sin);
 
 // The factor on Q of the current token.
 float QueryScaleOf(const simdrope_rope& rope, const TokenPositions& tokens);
@@ -57,8 +61,13 @@ class RowSource {
   float query_scale() const { return scales_queries_ ? QueryScaleOfToken() : 1.0f; }
   // Whether Q and K have different rows.
   bool has_key_rows() const;
-  // The row of the current token; `scratch` has room for 2 * pairs floats.
-  AngleRow Row(Side side, float* scratch) const;
+  // How many tokens from the current one on, `most` at most, Rows takes at once.
+  int64_t RowsTogether(int64_t most) const {
+    return is_streamed() ? impl::RowsTogether(*cos_sin_->rope, tokens_, most) : 1;
+  }
+  // The rows of `rows` tokens from the current one on; several are 2 * pairs floats apart. `scratch` has
+  // room for that many.
+  AngleRow Rows(Side side, int64_t rows, float* scratch) const;
   // Whether the rows of the tokens from (b, s) on lie in memory as they are wanted, `*stride` floats
   // apart; along the batch if `by_batch`. Then *first is that of (b, s).
   bool FindRowsInPlace(int64_t b, int64_t s, bool by_batch, Side side, AngleRow* first, ptrdiff_t* stride) const;

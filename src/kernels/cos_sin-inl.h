@@ -78,22 +78,44 @@ HWY_INLINE void CosSinOf(D d, Quarter<D> quarter, V x, V& cos, V& sin) {
   cos = f64::Xor(f64::IfThenElse(swap, sin_x, cos_x), cos_sign);
 }
 
+template <class D, class V = f64::Vec<D>>
+HWY_INLINE void ReducePhase(D d, Quarter<D> phase, V real_position, V phase_rest, Quarter<D>& quarter, V& x) {
+  const DU64<D> du;
+  const hn::RebindToSigned<D> di;
+  quarter = f64::Add(phase, f64::Set(du, uint64_t{1} << 61));
+  const auto whole = f64::And(quarter, f64::Set(du, uint64_t{3} << 62));
+  x = f64::MulAdd(real_position, phase_rest, f64::ConvertTo(d, f64::BitCast(di, f64::Sub(phase, whole))));
+}
+
 struct OfPhases {
-  PhaseRow row;
+  const PhaseRows& rows;
+  uint64_t* phases;  // keeps them for the next row
   template <class D>
   HWY_INLINE void operator()(D d, size_t i, Quarter<D>& quarter, f64::Vec<D>& x) const {
     const DU64<D> du;
     const hn::RebindToSigned<D> di;
-    const auto position = row.pair_position == nullptr
-                              ? f64::Set(du, static_cast<uint64_t>(row.position))
-                              : f64::BitCast(du, f64::LoadU(di, row.pair_position + i));
-    const auto phase = f64::Mul(position, f64::LoadU(du, row.phase_step + i));
-    quarter = f64::Add(phase, f64::Set(du, uint64_t{1} << 61));
-    const auto whole = f64::And(quarter, f64::Set(du, uint64_t{3} << 62));
-    const auto rest = f64::ConvertTo(d, f64::BitCast(di, f64::Sub(phase, whole)));
-    const auto real_position = row.pair_position == nullptr ? f64::Set(d, row.real_position)
-                                                            : f64::LoadU(d, row.real_pair_position + i);
-    x = f64::MulAdd(real_position, f64::LoadU(d, row.phase_rest + i), rest);
+    auto position = f64::Set(du, static_cast<uint64_t>(rows.position));
+    auto real_position = f64::Set(d, rows.real_position);
+    if (rows.pair_position != nullptr) {
+      position = f64::BitCast(du, f64::LoadU(di, rows.pair_position + i));
+      real_position = f64::LoadU(d, rows.real_pair_position + i);
+    }
+    const auto phase = f64::Mul(position, f64::LoadU(du, rows.phase_step + i));
+    f64::StoreU(phase, du, phases + i);
+    ReducePhase(d, phase, real_position, f64::LoadU(d, rows.phase_rest + i), quarter, x);
+  }
+};
+
+struct OfNextPhases {
+  const PhaseRows& rows;
+  double real_position;
+  uint64_t* phases;
+  template <class D>
+  HWY_INLINE void operator()(D d, size_t i, Quarter<D>& quarter, f64::Vec<D>& x) const {
+    const DU64<D> du;
+    const auto phase = f64::Add(f64::LoadU(du, phases + i), f64::LoadU(du, rows.phase_step + i));
+    f64::StoreU(phase, du, phases + i);
+    ReducePhase(d, phase, f64::Set(d, real_position), f64::LoadU(d, rows.phase_rest + i), quarter, x);
   }
 };
 
@@ -130,7 +152,7 @@ struct OfAngles {
 
 template <class Source, bool kScaled>
 struct CosSinBody {
-  Source source;
+  const Source& source;
   Magnitude magnitude;
   float* cos;
   float* sin;
@@ -162,8 +184,16 @@ HWY_INLINE void CosSinRow(const Source& source, Magnitude magnitude, size_t pair
   }
 }
 
-inline void CosSinOfPhases(const PhaseRow& row, Magnitude magnitude, size_t pairs, float* cos, float* sin) {
-  CosSinRow(OfPhases{row}, magnitude, pairs, cos, sin);
+inline void CosSinOfPhases(const PhaseRows& rows, Magnitude magnitude, size_t pairs, float* cos, float* sin) {
+  alignas(64) uint64_t phases[SIMDROPE_MAX_PAIRS];
+  CosSinRow(OfPhases{rows, phases}, magnitude, pairs, cos, sin);
+  double real_position = rows.real_position;
+  for (size_t r = 1; r < rows.rows; ++r) {
+    cos += rows.stride;
+    sin += rows.stride;
+    real_position += 1.0;
+    CosSinRow(OfNextPhases{rows, real_position, phases}, magnitude, pairs, cos, sin);
+  }
 }
 inline void CosSinOfTurns(const double* turns, Magnitude magnitude, size_t pairs, float* cos, float* sin) {
   CosSinRow(OfTurns{turns}, magnitude, pairs, cos, sin);

@@ -51,16 +51,19 @@ struct Rotation {
   AngleOrder order;
 };
 
-// The phases of one row: pair i at position pair_position[i], or all at `position` if that is NULL.
+// The phases of `rows` rows, at `position` and, one by one, the positions after it; or of one row, pair i at
+// pair_position[i] if that is not NULL.
 // In units of 2^-64 turn, the integer position times phase_step[i] wraps modulo a turn exactly; the real
 // one times phase_rest[i] makes good what the step's rounding left out.
-struct PhaseRow {
+struct PhaseRows {
   const uint64_t* phase_step;
   const double* phase_rest;
   int64_t position;
   double real_position;
   const int64_t* pair_position;
   const double* real_pair_position;
+  size_t rows;
+  ptrdiff_t stride;  // floats from a row's results to the next one's
 };
 
 // What cos and sin are multiplied by before they are rounded to float: `factor`, times
@@ -81,8 +84,8 @@ struct Kernels {
   void (*stream)(const void* in, void* out, size_t n);
   void (*finish_streaming)();
 
-  // One row of cos and sin, in natural order. Results to 0.501 ULP of the row's own angle:
-  void (*cos_sin_of_phases)(const PhaseRow&, Magnitude, size_t pairs, float* cos, float* sin);
+  // Rows of cos and sin, in natural order. Results to 0.501 ULP of the row's own angle:
+  void (*cos_sin_of_phases)(const PhaseRows&, Magnitude, size_t pairs, float* cos, float* sin);
   void (*cos_sin_of_turns)(const double* turns, Magnitude, size_t pairs, float* cos, float* sin);
   // radians, each below 2^48 in magnitude
   void (*cos_sin_of_angles)(const float* radians, Magnitude, size_t pairs, float* cos, float* sin);

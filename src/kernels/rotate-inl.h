@@ -30,7 +30,7 @@ HWY_INLINE void RotatePair(D, V x, V y, V cos, V sin, V& x_out, V& y_out) {
 }
 
 // A form rotates the elements of one row at lane i of the angles, given their vectors:
-//   Lanes(pairs)           angles of a row, in lanes
+//   Lanes(pairs)           angles of a row, in lanes; Pairs(lanes) the other way round
 //   kAngles, Angle<k>      the vectors of angles that lane i takes
 //   Block(d, i, angles...) the rotation
 
@@ -46,6 +46,7 @@ struct SeparateForm {
   ptrdiff_t out_split;
 
   static size_t Lanes(size_t pairs) { return pairs; }
+  static constexpr size_t Pairs(size_t lanes) { return lanes; }
 
   template <size_t k, class D>
   static HWY_INLINE hn::Vec<D> Angle(D d, const RotateRows& a, size_t i) {
@@ -87,6 +88,7 @@ struct NeighbourForm {
   ptrdiff_t out_split;
 
   static size_t Lanes(size_t pairs) { return 2 * pairs; }
+  static constexpr size_t Pairs(size_t lanes) { return lanes / 2; }
 
   template <size_t k, class D>
   static HWY_INLINE hn::Vec<D> Angle(D d, const RotateRows& a, size_t i) {
@@ -113,6 +115,7 @@ struct WordsForm {
   ptrdiff_t out_split;
 
   static size_t Lanes(size_t pairs) { return pairs / 2; }  // an odd pair is left over
+  static constexpr size_t Pairs(size_t lanes) { return 2 * lanes; }
 
   template <size_t k, class D>
   static HWY_INLINE hn::Vec<D> Angle(D d, const RotateRows& a, size_t i) {
@@ -157,13 +160,20 @@ struct FormFor<Bf16, Bf16, SIMDROPE_HALF, SIMDROPE_HALF> {
 
 // The hardware prefetcher alone does not keep up with rows of 512-bit vectors (docs/performance.md).
 template <class In, simdrope_pairing kIn>
-HWY_INLINE void PrefetchRow(const char* in, const RotateRows& a) {
-  constexpr ptrdiff_t kLine = 64;
-  const char* row = in + a.prefetch_ahead;
-  if (a.prefetch_ahead == 0 || row >= static_cast<const char*>(a.prefetch_end)) return;
-  const ptrdiff_t pairs = static_cast<ptrdiff_t>(a.pairs);
-  const ptrdiff_t width = (kIn == SIMDROPE_HALF ? a.in_split + pairs : 2 * pairs) * ptrdiff_t{sizeof(In)};
-  for (ptrdiff_t byte = 0; byte < width; byte += kLine) hwy::Prefetch(row + byte);
+HWY_INLINE void PrefetchRow(const char* row, size_t pairs, ptrdiff_t split) {
+  constexpr size_t kLine = 64;
+  const size_t bytes = (kIn == SIMDROPE_HALF ? pairs : 2 * pairs) * sizeof(In);
+  for (size_t byte = 0; byte < bytes; byte += kLine) {
+    hwy::Prefetch(row + byte);
+    if constexpr (kIn == SIMDROPE_HALF) hwy::Prefetch(row + split * ptrdiff_t{sizeof(In)} + byte);
+  }
+}
+
+// While working on how many of the rows one further on is to be fetched.
+HWY_INLINE size_t FetchingRows(const RotateRows& a) {
+  const ptrdiff_t room = static_cast<const char*>(a.prefetch_end) - static_cast<const char*>(a.in) - a.prefetch_ahead;
+  if (a.prefetch_ahead == 0 || room <= 0) return 0;
+  return HWY_MIN(a.rows, static_cast<size_t>((room + a.in_stride - 1) / a.in_stride));
 }
 
 // ---- rows of any width
@@ -187,8 +197,9 @@ template <class Form, class In, class Out, simdrope_pairing kIn>
 HWY_INLINE void RotateAnyWidth(RotateRows a) {
   const char* in = static_cast<const char*>(a.in);
   char* out = static_cast<char*>(a.out);
+  const size_t fetching = FetchingRows(a);
   for (size_t r = 0; r < a.rows; ++r) {
-    PrefetchRow<In, kIn>(in, a);
+    if (r < fetching) PrefetchRow<In, kIn>(in + a.prefetch_ahead, a.pairs, a.in_split);
     const Form form{reinterpret_cast<const In*>(in), reinterpret_cast<Out*>(out), a.in_split, a.out_split};
     ForVectors<float, kMaxLanes<float>, Form::kSmallest>(0, Form::Lanes(a.pairs), LoadingBody<Form>{form, a});
     if constexpr (Form::kOrder == AngleOrder::kEvenOdd) {
@@ -225,6 +236,23 @@ HWY_INLINE void RotateBlocks(std::integral_constant<size_t, 4> four, const Form&
   if constexpr (sizeof...(More) > 0) RotateBlocks<Form, kBlock + 1>(four, form, d, more...);
 }
 
+// The rows from `begin` to `end`.
+template <class Form, class In, class Out, simdrope_pairing kIn, bool kFetching, class D, class... Angles>
+HWY_INLINE void RotateResidentRows(D d, RotateRows a, size_t begin, size_t end, Angles... angles) {
+  constexpr size_t kBlocks = sizeof...(Angles) / Form::kAngles;
+  const char* in = static_cast<const char*>(a.in) + static_cast<ptrdiff_t>(begin) * a.in_stride;
+  char* out = static_cast<char*>(a.out) + static_cast<ptrdiff_t>(begin) * a.out_stride;
+  for (size_t r = begin; r < end; ++r) {
+    if constexpr (kFetching) {
+      PrefetchRow<In, kIn>(in + a.prefetch_ahead, Form::Pairs(kBlocks * hn::Lanes(d)), a.in_split);
+    }
+    const Form form{reinterpret_cast<const In*>(in), reinterpret_cast<Out*>(out), a.in_split, a.out_split};
+    RotateBlocks(std::integral_constant<size_t, Form::kAngles>(), form, d, angles...);
+    in += a.in_stride;
+    out += a.out_stride;
+  }
+}
+
 // Loads the angles that are still missing, then rotates all rows.
 template <class Form, class In, class Out, simdrope_pairing kIn, size_t kBlocks, class D, class... Angles>
 HWY_INLINE void RotateResident(D d, const RotateRows& a, Angles... angles) {
@@ -234,15 +262,9 @@ HWY_INLINE void RotateResident(D d, const RotateRows& a, Angles... angles) {
     const auto angle = Form::template Angle<kLoaded % Form::kAngles>(d, a, kBlock * hn::Lanes(d));
     RotateResident<Form, In, Out, kIn, kBlocks>(d, a, angles..., angle);
   } else {
-    const char* in = static_cast<const char*>(a.in);
-    char* out = static_cast<char*>(a.out);
-    for (size_t r = 0; r < a.rows; ++r) {
-      PrefetchRow<In, kIn>(in, a);
-      const Form form{reinterpret_cast<const In*>(in), reinterpret_cast<Out*>(out), a.in_split, a.out_split};
-      RotateBlocks(std::integral_constant<size_t, Form::kAngles>(), form, d, angles...);
-      in += a.in_stride;
-      out += a.out_stride;
-    }
+    const size_t fetching = FetchingRows(a);
+    RotateResidentRows<Form, In, Out, kIn, true>(d, a, 0, fetching, angles...);
+    RotateResidentRows<Form, In, Out, kIn, false>(d, a, fetching, a.rows, angles...);
   }
 }
 
