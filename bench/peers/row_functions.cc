@@ -22,21 +22,10 @@ class RowFunctions : public Peer {
     if (impl::FindKernels(&kernels) != SIMDROPE_OK) throw std::runtime_error(simdrope_last_error());
     const Workload& w = job.workload();
     const Dtype dtype = job.c.dtype;
-    const impl::Rotation rotation = kernels->rotate[dtype][dtype][job.c.pairing][job.c.pairing];
-    run_ = rotation.run;
-
-    const size_t pairs = static_cast<size_t>(w.pairs());
-    const size_t width = impl::AngleWidth(rotation.order, pairs);
-    cos_.resize(width * static_cast<size_t>(w.tokens()));
-    sin_.resize(cos_.size());
-    for (size_t t = 0; t < static_cast<size_t>(w.tokens()); ++t) {
-      kernels->arrange(job.cos + t * pairs, job.sin + t * pairs, pairs, 1.0f, false, rotation.order,
-                       cos_.data() + t * width, sin_.data() + t * width);
-    }
-
+    run_ = kernels->rotate[dtype][dtype][job.c.pairing][job.c.pairing];
     calls_.clear();
     for (const TokenView* view : {&job.q, &job.k}) {
-      if (view->heads != 0) AddCalls(job, *view, width);
+      if (view->heads != 0) AddCalls(job, *view);
     }
   }
 
@@ -46,7 +35,7 @@ class RowFunctions : public Peer {
 
  private:
   // A call for the heads of each token, or for the tokens of each head, as they lie in memory.
-  void AddCalls(const Job& job, const TokenView& view, size_t width) {
+  void AddCalls(const Job& job, const TokenView& view) {
     const Workload& w = job.workload();
     const int64_t size = job.c.element_size();
     const bool by_token = w.layout == Layout::kBSHD;
@@ -60,9 +49,9 @@ class RowFunctions : public Peer {
       rows.out = view.out + i * outer_stride + offset;
       rows.in_stride = rows.out_stride = row_stride;
       rows.in_split = rows.out_split = w.pairs();
-      rows.cos = cos_.data() + (by_token ? static_cast<size_t>(i) * width : 0);
-      rows.sin = sin_.data() + (by_token ? static_cast<size_t>(i) * width : 0);
-      rows.angle_stride = by_token ? 0 : static_cast<ptrdiff_t>(width);
+      rows.cos = job.cos + (by_token ? i * w.pairs() : 0);
+      rows.sin = job.sin + (by_token ? i * w.pairs() : 0);
+      rows.angle_stride = by_token ? 0 : w.pairs();
       rows.rows = static_cast<size_t>(by_token ? view.heads : w.tokens());
       rows.pairs = static_cast<size_t>(w.pairs());
       rows.prefetch_end = view.in + w.tokens() * view.heads * w.head_dim * size;
@@ -72,8 +61,6 @@ class RowFunctions : public Peer {
 
   impl::RotateFunction run_ = nullptr;
   std::vector<impl::RotateRows> calls_;
-  std::vector<float> cos_;
-  std::vector<float> sin_;
 };
 
 }  // namespace

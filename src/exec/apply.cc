@@ -73,8 +73,8 @@ struct Stream {
   bool token_major = true;  // the heads of a token lie closer together than the tokens of a head
   bool by_spare = false;    // in place, but to another pairing: by way of a spare head
   bool streamed = false;    // the output goes past the caches: by way of spare heads
-  bool always_arrange = false;
-  Rotation rotation = {};
+  bool always_scale = false;  // for NaN
+  RotateFunction rotate = nullptr;
   ptrdiff_t prefetch_ahead = 0;  // whole rows; 0: what comes next is not at ascending addresses
   Segment outside[3] = {};  // elements of a head outside the window
   int outside_count = 0;
@@ -90,7 +90,7 @@ struct HeadRows {
   const char* end;  // of what this task reads from here on at the same stride
 };
 
-// Angles of consecutive tokens, in the order that a rotation wants; token t's are at t * stride.
+// Angles of consecutive tokens; token t's are at t * stride.
 struct Angles {
   const float* cos;
   const float* sin;
@@ -139,11 +139,7 @@ class Worker {
  private:
   // A block stays within one batch entry, and within the room for its angles.
   int64_t TokensInBlock(int64_t tokens_of_entry) const {
-    size_t width = 1;
-    for (int i = 0; i < stream_count_; ++i) {
-      if (streams_[i]->rotated) width = std::max(width, AngleWidth(streams_[i]->rotation.order, pairs()));
-    }
-    return std::min<int64_t>({tokens_of_entry, kMaxTokensInBlock, static_cast<int64_t>(kAngleFloats / (2 * width))});
+    return std::min<int64_t>({tokens_of_entry, kMaxTokensInBlock, static_cast<int64_t>(kAngleFloats / (2 * pairs()))});
   }
 
   void MoveTo(int64_t b, int64_t s) {
@@ -263,7 +259,7 @@ class Worker {
     if (stream.by_spare) {
       RotateBySpare(stream, args);
     } else {
-      stream.rotation.run(args);
+      stream.rotate(args);
     }
     if (stream.in_place && scale == 1.0f) return;
     for (int i = 0; i < stream.outside_count; ++i) CopySegment(stream, stream.outside[i], scale, rows);
@@ -275,7 +271,7 @@ class Worker {
     char* destination = static_cast<char*>(args.out);
     args.out = spare;
     for (size_t left = std::exchange(args.rows, 1); left > 0; --left) {
-      stream.rotation.run(args);
+      stream.rotate(args);
       std::memcpy(destination, spare, bytes);
       destination += args.out_stride;
       args.in = static_cast<const char*>(args.in) + args.in_stride;
@@ -306,14 +302,14 @@ class Worker {
   // they are the same.
   void FindAngles(const Stream& stream, int64_t b, int64_t s, int64_t tokens) {
     const bool has_scale = stream.side == Side::kQuery && HasScale(tokens);
-    if (angles_of_ != nullptr && angles_of_->rotation.order == stream.rotation.order && !rows_.has_key_rows() &&
-        angles_of_->always_arrange == stream.always_arrange && !scaled_ && !has_scale) {
+    if (angles_of_ != nullptr && !rows_.has_key_rows() && angles_of_->always_scale == stream.always_scale && !scaled_ &&
+        !has_scale) {
       return;
     }
     scaled_ = has_scale;
     angles_of_ = &stream;
-    const bool as_they_are = stream.rotation.order == AngleOrder::kNatural && !has_scale && call_.magnitude == 1.0f &&
-                             !call_.options.inverse && !stream.always_arrange;
+    const bool as_they_are =
+        !has_scale && call_.magnitude == 1.0f && !call_.options.inverse && !stream.always_scale;
     if (as_they_are) {
       AngleRow first;
       const bool in_place = by_batch_ ? rows_.FindRowsInPlace(s, 0, true, stream.side, &first, &angles_.stride)
@@ -324,25 +320,24 @@ class Worker {
         return;
       }
     }
-    const size_t width = AngleWidth(stream.rotation.order, pairs());
     const int64_t room = as_they_are ? tokens : static_cast<int64_t>(SIMDROPE_MAX_PAIRS / pairs());
     int64_t together = 1;
     for (int64_t t = 0; t < tokens; t += together) {
       MoveTo(b, s + t);
       together = by_batch_ ? 1 : rows_.RowsTogether(std::min(tokens - t, room));
       if (together == 1 && action_[t] != TokenAction::kRotate) continue;
-      float* cos = arranged_ + 2 * width * static_cast<size_t>(t);
-      AngleRow row = rows_.Rows(stream.side, together, as_they_are ? cos : natural_);
+      float* cos = own_ + 2 * pairs() * static_cast<size_t>(t);
+      AngleRow row = rows_.Rows(stream.side, together, as_they_are ? cos : unscaled_);
       if (row.cos == cos) continue;
       for (int64_t r = 0; r < together; ++r) {
-        kernels_.arrange(row.cos, row.sin, pairs(), ScaleOf(stream, t + r) * call_.magnitude, call_.options.inverse,
-                         stream.rotation.order, cos, cos + width);
-        cos += 2 * width;
+        kernels_.scale(row.cos, row.sin, pairs(), ScaleOf(stream, t + r) * call_.magnitude, call_.options.inverse, cos,
+                       cos + pairs());
+        cos += 2 * pairs();
         row.cos += 2 * pairs();
         row.sin += 2 * pairs();
       }
     }
-    angles_ = {arranged_, arranged_ + width, static_cast<ptrdiff_t>(2 * width)};
+    angles_ = {own_, own_ + pairs(), static_cast<ptrdiff_t>(2 * pairs())};
   }
 
   bool HasScale(int64_t tokens) const {
@@ -363,8 +358,8 @@ class Worker {
   const Stream* angles_of_ = nullptr;
   bool scaled_ = false;  // angles_ are scaled for Q
   Angles angles_{};
-  alignas(64) float natural_[2 * SIMDROPE_MAX_PAIRS];
-  alignas(64) float arranged_[kAngleFloats];
+  alignas(64) float unscaled_[2 * SIMDROPE_MAX_PAIRS];
+  alignas(64) float own_[kAngleFloats];  // rows that are not used where they lie
 };
 
 Stream MakeStream(const Kernels& kernels, const ApplyCall& call, const simdrope_tensor& in, const simdrope_tensor& out,
@@ -374,8 +369,8 @@ Stream MakeStream(const Kernels& kernels, const ApplyCall& call, const simdrope_
   stream.token_major = in.seq < 2 || in.heads < 2 || std::llabs(in.head_stride) <= std::llabs(in.seq_stride);
   stream.by_spare = stream.in_place && w.pairing != call.output_pairing;
   // Rounding to bf16 without a test for NaN relies on default NaNs.
-  stream.always_arrange = call.rows.is_from_caller() && in.dtype == SIMDROPE_BF16 && out.dtype == SIMDROPE_BF16;
-  stream.rotation = kernels.rotate[in.dtype][out.dtype][w.pairing][call.output_pairing];
+  stream.always_scale = call.rows.is_from_caller() && in.dtype == SIMDROPE_BF16 && out.dtype == SIMDROPE_BF16;
+  stream.rotate = kernels.rotate[in.dtype][out.dtype][w.pairing][call.output_pairing];
 
   // Rows follow each other in memory along the heads of a token and on to the next token, or along
   // the tokens of a head.

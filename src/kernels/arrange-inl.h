@@ -14,70 +14,87 @@ HWY_BEFORE_NAMESPACE();
 namespace simdrope::impl {
 namespace HWY_NAMESPACE {
 
-// v * scale. A NaN from a caller's table may have any bits; the default one survives rounding to
-// bf16 untested.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V Scaled(D d, V v, float scale) {
-  const V default_nan = hn::BitCast(d, hn::Set(hn::RebindToUnsigned<D>(), 0x7fc00000u));
-  v = hn::Mul(v, hn::Set(d, scale));
-  return hn::IfThenElse(hn::IsNaN(v), default_nan, v);
+// How a form of the rotation wants the angles of a row.
+enum class AngleOrder {
+  kNatural,  // c0 c1 ... | s0 s1 ...
+  kSigned,   // each pair twice, ready for interleaved elements: c0 c0 c1 c1 ... | -s0 s0 -s1 s1 ...
+  kEvenOdd,  // pairs 0 2 4 ... before pairs 1 3 5 ..., in cos and in sin
+};
+
+#if HWY_TARGET != HWY_SCALAR
+
+// p[0] p[0] p[1] p[1] ..., the first of two negated if kSigned. At least two lanes.
+template <bool kSigned, class D>
+HWY_INLINE hn::Vec<D> LoadTwice(D d, const float* p) {
+  const hn::Repartition<uint64_t, D> d64;
+  const hn::Rebind<float, decltype(d64)> once;
+  const auto bits = hn::PromoteTo(d64, hn::BitCast(hn::RebindToUnsigned<decltype(once)>(), hn::LoadU(once, p)));
+  auto both = hn::Or(bits, hn::ShiftLeft<32>(bits));
+  if constexpr (kSigned) both = hn::Xor(both, hn::Set(d64, uint64_t{0x80000000u}));
+  return hn::BitCast(d, both);
 }
 
-struct ArrangeNatural {
+template <bool kSigned>
+struct StoreTwice {
   const float* in;
   float* out;
-  float scale;
   template <class D>
   HWY_INLINE void operator()(D d, size_t i) const {
-    hn::StoreU(Scaled(d, hn::LoadU(d, in + i), scale), d, out + i);
+    hn::StoreU(LoadTwice<kSigned>(d, in + i / 2), d, out + i);
   }
 };
 
-struct ArrangeTwice {
+struct SplitEvenOdd {
   const float* in;
-  float* out;
-  float scale;
-  float first_sign;  // of the first of the two
+  float* even;
+  float* odd;
   template <class D>
   HWY_INLINE void operator()(D d, size_t i) const {
-    const auto v = Scaled(d, hn::LoadU(d, in + i), scale);
-    hn::StoreInterleaved2(hn::Mul(v, hn::Set(d, first_sign)), v, d, out + 2 * i);
+    hn::Vec<D> evens, odds;
+    hn::LoadInterleaved2(d, in + 2 * i, evens, odds);
+    hn::StoreU(evens, d, even + i);
+    hn::StoreU(odds, d, odd + i);
   }
 };
 
-struct ArrangeEvenOdd {
-  const float* in;
-  float* out;
-  float scale;
-  size_t evens;
-  template <class D>
-  HWY_INLINE void operator()(D d, size_t i) const {
-    hn::Vec<D> even, odd;
-    hn::LoadInterleaved2(d, in + 2 * i, even, odd);
-    hn::StoreU(Scaled(d, even, scale), d, out + i);
-    hn::StoreU(Scaled(d, odd, scale), d, out + evens + i);
-  }
-};
-
-HWY_INLINE void ArrangeOne(const float* in, size_t pairs, float scale, float first_sign, AngleOrder order,
-                           float* out) {
+// cos and sin, each with room for 2 * pairs floats.
+template <AngleOrder kOrder>
+HWY_INLINE void Arrange(const float* cos, const float* sin, size_t pairs, float* out_cos, float* out_sin) {
   constexpr size_t kLanes = kMaxLanes<float>;
-  switch (order) {
-    case AngleOrder::kNatural: ForVectors<float, kLanes>(0, pairs, ArrangeNatural{in, out, scale}); return;
-    case AngleOrder::kSigned: ForVectors<float, kLanes>(0, pairs, ArrangeTwice{in, out, scale, first_sign}); return;
-    case AngleOrder::kEvenOdd: {
-      const size_t evens = (pairs + 1) / 2;
-      ForVectors<float, kLanes>(0, pairs / 2, ArrangeEvenOdd{in, out, scale, evens});
-      if (pairs % 2 != 0) ArrangeNatural{in + pairs - 1, out + evens - 1, scale}(hn::CappedTag<float, 1>(), 0);
-      return;
+  if constexpr (kOrder == AngleOrder::kSigned) {
+    ForVectors<float, kLanes, 2>(0, 2 * pairs, StoreTwice<false>{cos, out_cos});
+    ForVectors<float, kLanes, 2>(0, 2 * pairs, StoreTwice<true>{sin, out_sin});
+  } else if constexpr (kOrder == AngleOrder::kEvenOdd) {
+    const size_t evens = (pairs + 1) / 2;
+    ForVectors<float, kLanes>(0, pairs / 2, SplitEvenOdd{cos, out_cos, out_cos + evens});
+    ForVectors<float, kLanes>(0, pairs / 2, SplitEvenOdd{sin, out_sin, out_sin + evens});
+    if (pairs % 2 != 0) {
+      out_cos[evens - 1] = cos[pairs - 1];
+      out_sin[evens - 1] = sin[pairs - 1];
     }
   }
 }
 
-inline void Arrange(const float* cos, const float* sin, size_t pairs, float scale, bool negate, AngleOrder order,
-                    float* out_cos, float* out_sin) {
-  ArrangeOne(cos, pairs, scale, 1.0f, order, out_cos);
-  ArrangeOne(sin, pairs, negate ? -scale : scale, -1.0f, order, out_sin);
+#endif
+
+// in * scale. A NaN from a caller's table may have any bits; the default one survives rounding to
+// bf16 untested.
+struct ScaleBody {
+  const float* in;
+  float* out;
+  float scale;
+  template <class D>
+  HWY_INLINE void operator()(D d, size_t i) const {
+    const auto default_nan = hn::BitCast(d, hn::Set(hn::RebindToUnsigned<D>(), 0x7fc00000u));
+    const auto v = hn::Mul(hn::LoadU(d, in + i), hn::Set(d, scale));
+    hn::StoreU(hn::IfThenElse(hn::IsNaN(v), default_nan, v), d, out + i);
+  }
+};
+
+inline void Scale(const float* cos, const float* sin, size_t pairs, float scale, bool negate, float* out_cos,
+                  float* out_sin) {
+  ForVectors<float, kMaxLanes<float>>(0, pairs, ScaleBody{cos, out_cos, scale});
+  ForVectors<float, kMaxLanes<float>>(0, pairs, ScaleBody{sin, out_sin, negate ? -scale : scale});
 }
 
 }  // namespace HWY_NAMESPACE

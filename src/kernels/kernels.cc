@@ -18,11 +18,11 @@ namespace HWY_NAMESPACE {
 
 template <class In, class Out>
 constexpr void FillTypes(Kernels& k, simdrope_dtype in, simdrope_dtype out) {
-  Rotation(&r)[2][2] = k.rotate[in][out];
-  r[0][0] = MakeRotation<In, Out, SIMDROPE_HALF, SIMDROPE_HALF>();
-  r[0][1] = MakeRotation<In, Out, SIMDROPE_HALF, SIMDROPE_INTERLEAVED>();
-  r[1][0] = MakeRotation<In, Out, SIMDROPE_INTERLEAVED, SIMDROPE_HALF>();
-  r[1][1] = MakeRotation<In, Out, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED>();
+  RotateFunction(&r)[2][2] = k.rotate[in][out];
+  r[0][0] = &Rotate<In, Out, SIMDROPE_HALF, SIMDROPE_HALF>;
+  r[0][1] = &Rotate<In, Out, SIMDROPE_HALF, SIMDROPE_INTERLEAVED>;
+  r[1][0] = &Rotate<In, Out, SIMDROPE_INTERLEAVED, SIMDROPE_HALF>;
+  r[1][1] = &Rotate<In, Out, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED>;
   k.copy[in][out] = &Copy<In, Out>;
 }
 
@@ -52,7 +52,7 @@ constexpr Kernels MakeKernels() {
   k.cos_sin_of_phases = &CosSinOfPhases;
   k.cos_sin_of_turns = &CosSinOfTurns;
   k.cos_sin_of_angles = &CosSinOfAngles;
-  k.arrange = &Arrange;
+  k.scale = &Scale;
   k.is_fused = &IsFused;
   return k;
 }

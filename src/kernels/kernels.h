@@ -10,18 +10,6 @@
 
 namespace simdrope::impl {
 
-// How a rotation wants the cos and sin of a row laid out.
-enum class AngleOrder {
-  kNatural,  // c0 c1 ... | s0 s1 ...
-  kSigned,   // each pair twice, ready for interleaved elements: c0 c0 c1 c1 ... | -s0 s0 -s1 s1 ...
-  kEvenOdd,  // pairs 0 2 4 ... before pairs 1 3 5 ..., in cos and in sin
-};
-
-// Floats that the cos (or the sin) of a row takes.
-inline size_t AngleWidth(AngleOrder order, size_t pairs) {
-  return order == AngleOrder::kSigned ? 2 * pairs : pairs;
-}
-
 // `rows` rows of `pairs` pairs. Row r reads from in + r * in_stride and writes to out + r *
 // out_stride (bytes); its angles are at cos and sin + r * angle_stride (floats; 0: shared by all).
 // With half pairs the second half is *_split elements after the first. `in` may equal `out` with
@@ -44,12 +32,6 @@ struct RotateRows {
   const void* prefetch_end;
 };
 using RotateFunction = void (*)(const RotateRows&);
-
-// A rotation for given types, and the angle order it wants.
-struct Rotation {
-  RotateFunction run;
-  AngleOrder order;
-};
 
 // The phases of `rows` rows, at `position` and, one by one, the positions after it; or of one row, pair i at
 // pair_position[i] if that is not NULL.
@@ -74,7 +56,7 @@ struct Magnitude {
 };
 
 struct Kernels {
-  Rotation rotate[3][3][2][2];  // [in dtype][out dtype][in pairing][out pairing]
+  RotateFunction rotate[3][3][2][2];  // [in dtype][out dtype][in pairing][out pairing]
 
   // out[i] = in[i] * scale for n elements, rounded once; any of the three types to any other.
   void (*copy[3][3])(const void* in, void* out, size_t n, float scale);
@@ -84,16 +66,16 @@ struct Kernels {
   void (*stream)(const void* in, void* out, size_t n);
   void (*finish_streaming)();
 
-  // Rows of cos and sin, in natural order. Results to 0.501 ULP of the row's own angle:
+  // Rows of cos and sin. Results to 0.501 ULP of the row's own angle:
   void (*cos_sin_of_phases)(const PhaseRows&, Magnitude, size_t pairs, float* cos, float* sin);
   void (*cos_sin_of_turns)(const double* turns, Magnitude, size_t pairs, float* cos, float* sin);
   // radians, each below 2^48 in magnitude
   void (*cos_sin_of_angles)(const float* radians, Magnitude, size_t pairs, float* cos, float* sin);
 
-  // Rearranges a natural row, multiplied by scale, sin also by -1 if `negate`; NaN is made the
-  // default one. out_cos and out_sin have AngleWidth(order, pairs) floats and are not the inputs.
-  void (*arrange)(const float* cos, const float* sin, size_t pairs, float scale, bool negate, AngleOrder order,
-                  float* out_cos, float* out_sin);
+  // A row of cos and sin times `scale`, sin also times -1 if `negate`; any NaN becomes the default one. The
+  // outputs are not the inputs.
+  void (*scale)(const float* cos, const float* sin, size_t pairs, float scale, bool negate, float* out_cos,
+                float* out_sin);
 
   bool (*is_fused)();
 };

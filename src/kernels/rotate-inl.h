@@ -12,6 +12,7 @@
 
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
+#include "kernels/arrange-inl.h"
 #include "kernels/convert-inl.h"
 #include "kernels/kernels.h"
 
@@ -31,7 +32,8 @@ HWY_INLINE void RotatePair(D, V x, V y, V cos, V sin, V& x_out, V& y_out) {
 
 // A form rotates the elements of one row at lane i of the angles, given their vectors:
 //   Lanes(pairs)           angles of a row, in lanes; Pairs(lanes) the other way round
-//   kAngles, Angle<k>      the vectors of angles that lane i takes
+//   kAngles, Angle<k>      the vectors of angles that lane i takes, from angles in the form's order,
+//   NaturalAngle<k>        and from angles in natural order, for whole vectors
 //   Block(d, i, angles...) the rotation
 
 // Any types, any pairings: x and y in separate vectors. Natural angles.
@@ -51,6 +53,10 @@ struct SeparateForm {
   template <size_t k, class D>
   static HWY_INLINE hn::Vec<D> Angle(D d, const RotateRows& a, size_t i) {
     return hn::LoadU(d, (k == 0 ? a.cos : a.sin) + i);
+  }
+  template <size_t k, class D>
+  static HWY_INLINE hn::Vec<D> NaturalAngle(D d, const RotateRows& a, size_t i) {
+    return Angle<k>(d, a, i);
   }
 
   template <class D, class V = hn::Vec<D>>
@@ -94,6 +100,10 @@ struct NeighbourForm {
   static HWY_INLINE hn::Vec<D> Angle(D d, const RotateRows& a, size_t i) {
     return hn::LoadU(d, (k == 0 ? a.cos : a.sin) + i);
   }
+  template <size_t k, class D>
+  static HWY_INLINE hn::Vec<D> NaturalAngle(D d, const RotateRows& a, size_t i) {
+    return LoadTwice<k == 1>(d, (k == 0 ? a.cos : a.sin) + i / 2);
+  }
 
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE void Block(D d, size_t i, V cos, V signed_sin) const {
@@ -121,6 +131,13 @@ struct WordsForm {
   static HWY_INLINE hn::Vec<D> Angle(D d, const RotateRows& a, size_t i) {
     const size_t evens = (a.pairs + 1) / 2;
     return hn::LoadU(d, (k % 2 == 0 ? a.cos : a.sin) + (k < 2 ? 0 : evens) + i);
+  }
+  template <size_t k, class D>
+  static HWY_INLINE hn::Vec<D> NaturalAngle(D d, const RotateRows& a, size_t i) {
+    const float* p = (k % 2 == 0 ? a.cos : a.sin) + 2 * i;
+    const auto low = hn::LoadU(d, p);
+    const auto high = hn::LoadU(d, p + hn::Lanes(d));
+    return k < 2 ? hn::ConcatEven(d, high, low) : hn::ConcatOdd(d, high, low);
   }
 
   template <class D, class V = hn::Vec<D>>
@@ -173,10 +190,11 @@ HWY_INLINE void PrefetchRow(const char* row, size_t pairs, ptrdiff_t split) {
 HWY_INLINE size_t FetchingRows(const RotateRows& a) {
   const ptrdiff_t room = static_cast<const char*>(a.prefetch_end) - static_cast<const char*>(a.in) - a.prefetch_ahead;
   if (a.prefetch_ahead == 0 || room <= 0) return 0;
-  return HWY_MIN(a.rows, static_cast<size_t>((room + a.in_stride - 1) / a.in_stride));
+  if (room > static_cast<ptrdiff_t>(a.rows - 1) * a.in_stride) return a.rows;
+  return static_cast<size_t>((room + a.in_stride - 1) / a.in_stride);
 }
 
-// ---- rows of any width
+// ---- rows of any width that share their angles
 
 template <class Form>
 struct LoadingBody {
@@ -195,6 +213,14 @@ struct LoadingBody {
 
 template <class Form, class In, class Out, simdrope_pairing kIn>
 HWY_INLINE void RotateAnyWidth(RotateRows a) {
+  alignas(64) [[maybe_unused]] float angles[Form::kOrder == AngleOrder::kNatural ? 1 : 4 * SIMDROPE_MAX_PAIRS];
+  if constexpr (Form::kOrder != AngleOrder::kNatural) {
+    float* const cos = angles;
+    float* const sin = angles + 2 * SIMDROPE_MAX_PAIRS;
+    Arrange<Form::kOrder>(a.cos, a.sin, a.pairs, cos, sin);
+    a.cos = cos;
+    a.sin = sin;
+  }
   const char* in = static_cast<const char*>(a.in);
   char* out = static_cast<char*>(a.out);
   const size_t fetching = FetchingRows(a);
@@ -212,8 +238,6 @@ HWY_INLINE void RotateAnyWidth(RotateRows a) {
     }
     in += a.in_stride;
     out += a.out_stride;
-    a.cos += a.angle_stride;
-    a.sin += a.angle_stride;
   }
 }
 
@@ -259,7 +283,7 @@ HWY_INLINE void RotateResident(D d, const RotateRows& a, Angles... angles) {
   constexpr size_t kLoaded = sizeof...(Angles);
   if constexpr (kLoaded < kBlocks * Form::kAngles) {
     constexpr size_t kBlock = kLoaded / Form::kAngles;
-    const auto angle = Form::template Angle<kLoaded % Form::kAngles>(d, a, kBlock * hn::Lanes(d));
+    const auto angle = Form::template NaturalAngle<kLoaded % Form::kAngles>(d, a, kBlock * hn::Lanes(d));
     RotateResident<Form, In, Out, kIn, kBlocks>(d, a, angles..., angle);
   } else {
     const size_t fetching = FetchingRows(a);
@@ -268,7 +292,7 @@ HWY_INLINE void RotateResident(D d, const RotateRows& a, Angles... angles) {
   }
 }
 
-// Rotates all rows if they share angles and are just 1, 2, 4, ... kBlocks whole vectors wide.
+// Rotates all rows if they are just 1, 2, 4, ... kBlocks whole vectors wide.
 template <class Form, class In, class Out, simdrope_pairing kIn, size_t kBlocks>
 HWY_INLINE bool TryResident(const RotateRows& a, size_t lanes) {
   const hn::ScalableTag<float> d;
@@ -281,12 +305,12 @@ HWY_INLINE bool TryResident(const RotateRows& a, size_t lanes) {
 }
 
 template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
-void Rotate(const RotateRows& a) {
+HWY_INLINE void RotateSharing(const RotateRows& a) {
   using Form = typename FormFor<In, Out, kIn, kOut>::Type;
   // Only the common combinations, for the sake of code size.
   if constexpr (std::is_same_v<In, Out> && kIn == kOut) {
     const bool whole_pairs = Form::kOrder != AngleOrder::kEvenOdd || a.pairs % 2 == 0;
-    if (a.angle_stride == 0 && a.rows > 1 && whole_pairs &&
+    if (whole_pairs &&
         TryResident<Form, In, Out, kIn, kResidentAngles / Form::kAngles>(a, Form::Lanes(a.pairs))) {
       return;
     }
@@ -295,8 +319,16 @@ void Rotate(const RotateRows& a) {
 }
 
 template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
-constexpr Rotation MakeRotation() {
-  return {&Rotate<In, Out, kIn, kOut>, FormFor<In, Out, kIn, kOut>::Type::kOrder};
+void Rotate(const RotateRows& a) {
+  RotateRows sharing = a;
+  if (a.angle_stride != 0) sharing.rows = 1;
+  for (size_t done = 0; done < a.rows; done += sharing.rows) {
+    RotateSharing<In, Out, kIn, kOut>(sharing);
+    sharing.in = static_cast<const char*>(sharing.in) + a.in_stride;
+    sharing.out = static_cast<char*>(sharing.out) + a.out_stride;
+    sharing.cos += a.angle_stride;
+    sharing.sin += a.angle_stride;
+  }
 }
 
 inline void Stream(const void* in, void* out, size_t n) {
