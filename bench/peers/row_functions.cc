@@ -20,7 +20,6 @@ class RowFunctions : public Peer {
   void Prepare(const Job& job) override {
     const impl::Kernels* kernels = nullptr;
     if (impl::FindKernels(&kernels) != SIMDROPE_OK) throw std::runtime_error(simdrope_last_error());
-    const Workload& w = job.workload();
     const Dtype dtype = job.c.dtype;
     run_ = kernels->rotate[dtype][dtype][job.c.pairing][job.c.pairing];
     calls_.clear();
@@ -47,12 +46,13 @@ class RowFunctions : public Peer {
       impl::RotateRows rows{};
       rows.in = view.in + i * outer_stride + offset;
       rows.out = view.out + i * outer_stride + offset;
-      rows.in_stride = rows.out_stride = row_stride;
+      rows.in_stride = rows.out_stride = rows.in_group_stride = rows.out_group_stride = row_stride;
       rows.in_split = rows.out_split = w.pairs();
       rows.cos = job.cos + (by_token ? i * w.pairs() : 0);
       rows.sin = job.sin + (by_token ? i * w.pairs() : 0);
-      rows.angle_stride = by_token ? 0 : w.pairs();
-      rows.rows = static_cast<size_t>(by_token ? view.heads : w.tokens());
+      rows.angle_stride = w.pairs();
+      rows.groups = static_cast<size_t>(by_token ? 1 : w.tokens());
+      rows.rows = static_cast<size_t>(by_token ? view.heads : 1);
       rows.pairs = static_cast<size_t>(w.pairs());
       rows.prefetch_end = view.in + w.tokens() * view.heads * w.head_dim * size;
       calls_.push_back(rows);

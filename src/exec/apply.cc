@@ -80,14 +80,20 @@ struct Stream {
   int outside_count = 0;
 };
 
-// `count` heads that share a treatment, `*_stride` bytes apart.
-struct HeadRows {
+// Heads of consecutive tokens that share a treatment; strides in bytes.
+struct HeadBlock {
   const char* in;
   char* out;
-  ptrdiff_t in_stride;
-  ptrdiff_t out_stride;
-  int64_t count;
-  const char* end;  // of what this task reads from here on at the same stride
+  ptrdiff_t in_head_stride;
+  ptrdiff_t out_head_stride;
+  ptrdiff_t in_token_stride;
+  ptrdiff_t out_token_stride;
+  int64_t heads;
+  int64_t tokens;
+  const char* end;  // of what this task reads from here on, one after another
+
+  const char* in_at(int64_t t, int64_t h) const { return in + t * in_token_stride + h * in_head_stride; }
+  char* out_at(int64_t t, int64_t h) const { return out + t * out_token_stride + h * out_head_stride; }
 };
 
 // Angles of consecutive tokens; token t's are at t * stride.
@@ -153,7 +159,11 @@ class Worker {
   size_t pairs() const { return static_cast<size_t>(call_.window.pairs()); }
 
   void RunBlock(int64_t b, int64_t s, int64_t tokens, Range heads) {
-    for (int64_t t = 0; t < tokens; ++t) {
+    if (rows_.rotates_all()) {
+      std::fill_n(action_, tokens, TokenAction::kRotate);
+      std::fill_n(scale_, tokens, call_.options.q_scale);
+    }
+    for (int64_t t = 0; t < tokens && !rows_.rotates_all(); ++t) {
       MoveTo(b, s + t);
       action_[t] = rows_.action();
       scale_[t] = rows_.query_scale() * call_.options.q_scale;
@@ -192,110 +202,120 @@ class Worker {
 
   void RunTokens(const Stream& stream, TokenAction action, float scale, int64_t b, int64_t s, Range tokens,
                  Range heads) {
-    const char* in = stream.in_at(b, s + tokens.begin, heads.begin);
-    char* out = stream.out_at(b, s + tokens.begin, heads.begin);
+    HeadBlock block{stream.in_at(b, s + tokens.begin, heads.begin),
+                    stream.out_at(b, s + tokens.begin, heads.begin),
+                    stream.from.head,
+                    stream.to.head,
+                    stream.from.token,
+                    stream.to.token,
+                    heads.end - heads.begin,
+                    tokens.end - tokens.begin,
+                    stream.in_at(b, seq_end_, 0)};
     Angles angles = angles_;
     angles.cos += tokens.begin * angles.stride;
     angles.sin += tokens.begin * angles.stride;
-    if (!stream.token_major) {
-      for (int64_t h = heads.begin; h < heads.end; ++h) {
-        RunRows(stream, action, scale, angles,
-                {in, out, stream.from.token, stream.to.token, tokens.end - tokens.begin,
-                 in + (seq_end_ - s - tokens.begin) * stream.from.token});
-        in += stream.from.head;
-        out += stream.to.head;
-      }
-      return;
-    }
-    const char* const end = stream.in_at(b, seq_end_, 0);
-    for (int64_t t = tokens.begin; t < tokens.end; ++t) {
-      RunRows(stream, action, scale, {angles.cos, angles.sin, 0},
-              {in, out, stream.from.head, stream.to.head, heads.end - heads.begin, end});
-      in += stream.from.token;
-      out += stream.to.token;
-      angles.cos += angles.stride;
-      angles.sin += angles.stride;
+    if (stream.token_major) return RunHeads(stream, action, scale, angles, block);
+    block.heads = 1;
+    for (int64_t h = heads.begin; h < heads.end; ++h) {
+      block.end = stream.in_at(b, seq_end_, h);
+      RunHeads(stream, action, scale, angles, block);
+      block.in += stream.from.head;
+      block.out += stream.to.head;
     }
   }
 
-  void RunRows(const Stream& stream, TokenAction action, float scale, Angles angles, HeadRows rows) {
-    if (!stream.streamed) return RunRowsDirectly(stream, action, scale, angles, rows);
+  void RunHeads(const Stream& stream, TokenAction action, float scale, const Angles& angles, const HeadBlock& block) {
+    if (!stream.streamed) return RunHeadsDirectly(stream, action, scale, angles, block);
     alignas(kCacheLine) char spare[kSpareBytes];
     const ptrdiff_t head_bytes = stream.out.head_dim * stream.to.element;
-    for (int64_t left = rows.count; left > 0; left -= rows.count) {
-      rows.count = std::min<int64_t>(left, kSpareBytes / head_bytes);
-      RunRowsDirectly(stream, action, scale, angles,
-                      {rows.in, spare, rows.in_stride, head_bytes, rows.count, rows.end});
-      for (int64_t r = 0; r < rows.count; ++r) {
-        kernels_.stream(spare + r * head_bytes, rows.out, static_cast<size_t>(head_bytes));
-        rows.out += rows.out_stride;
+    const int64_t room = kSpareBytes / head_bytes;
+    HeadBlock part = block;
+    part.out = spare;
+    part.out_head_stride = part.out_token_stride = head_bytes;  // at most one of heads and tokens is above 1
+    for (int64_t t = 0; t < block.tokens; t += part.tokens) {
+      part.tokens = block.heads == 1 ? std::min(room, block.tokens - t) : 1;
+      for (int64_t h = 0; h < block.heads; h += part.heads) {
+        part.heads = std::min(room, block.heads - h);
+        part.in = block.in_at(t, h);
+        RunHeadsDirectly(stream, action, scale,
+                         {angles.cos + t * angles.stride, angles.sin + t * angles.stride, angles.stride}, part);
+        ForHeads(part, [&](int64_t token, int64_t head) {
+          kernels_.stream(part.out_at(token, head), block.out_at(t + token, h + head), static_cast<size_t>(head_bytes));
+        });
       }
-      rows.in += rows.count * rows.in_stride;
-      angles.cos += rows.count * angles.stride;
-      angles.sin += rows.count * angles.stride;
     }
   }
 
-  void RunRowsDirectly(const Stream& stream, TokenAction action, float scale, const Angles& angles,
-                       const HeadRows& rows) {
+  template <class Visit>
+  static void ForHeads(const HeadBlock& block, const Visit& visit) {
+    for (int64_t t = 0; t < block.tokens; ++t) {
+      for (int64_t h = 0; h < block.heads; ++h) visit(t, h);
+    }
+  }
+
+  void RunHeadsDirectly(const Stream& stream, TokenAction action, float scale, const Angles& angles,
+                        const HeadBlock& block) {
     if (action == TokenAction::kCopy) {
-      CopySegment(stream, {0, static_cast<int32_t>(stream.in.head_dim)}, scale, rows);
+      CopySegment(stream, {0, static_cast<int32_t>(stream.in.head_dim)}, scale, block);
       return;
     }
     const Window& window = call_.window;
-    const RotateRows args{rows.in + window.offset * stream.from.element,
-                          rows.out + window.offset * stream.to.element,
-                          rows.in_stride,
-                          rows.out_stride,
+    const RotateRows args{block.in + window.offset * stream.from.element,
+                          block.out + window.offset * stream.to.element,
+                          block.in_head_stride,
+                          block.out_head_stride,
+                          block.in_token_stride,
+                          block.out_token_stride,
                           window.split,
                           window.split,
                           angles.cos,
                           angles.sin,
                           angles.stride,
-                          static_cast<size_t>(rows.count),
+                          static_cast<size_t>(block.tokens),
+                          static_cast<size_t>(block.heads),
                           pairs(),
                           stream.prefetch_ahead,
-                          rows.end};
+                          block.end};
     if (stream.by_spare) {
-      RotateBySpare(stream, args);
+      RotateBySpare(stream, angles, args, block);
     } else {
       stream.rotate(args);
     }
     if (stream.in_place && scale == 1.0f) return;
-    for (int i = 0; i < stream.outside_count; ++i) CopySegment(stream, stream.outside[i], scale, rows);
+    for (int i = 0; i < stream.outside_count; ++i) CopySegment(stream, stream.outside[i], scale, block);
   }
 
-  void RotateBySpare(const Stream& stream, RotateRows args) {
+  void RotateBySpare(const Stream& stream, const Angles& angles, RotateRows args, const HeadBlock& block) {
     alignas(64) char spare[SIMDROPE_MAX_HEAD_DIM * sizeof(float)];
+    const ptrdiff_t offset = call_.window.offset * stream.to.element;
     const size_t bytes = static_cast<size_t>(call_.window.rotary_dim * stream.to.element);
-    char* destination = static_cast<char*>(args.out);
+    args.groups = args.rows = 1;
     args.out = spare;
-    for (size_t left = std::exchange(args.rows, 1); left > 0; --left) {
+    ForHeads(block, [&](int64_t t, int64_t h) {
+      args.in = block.in_at(t, h) + offset;
+      args.cos = angles.cos + t * angles.stride;
+      args.sin = angles.sin + t * angles.stride;
       stream.rotate(args);
-      std::memcpy(destination, spare, bytes);
-      destination += args.out_stride;
-      args.in = static_cast<const char*>(args.in) + args.in_stride;
-      args.cos += args.angle_stride;
-      args.sin += args.angle_stride;
-    }
+      std::memcpy(block.out_at(t, h) + offset, spare, bytes);
+    });
   }
 
-  void CopySegment(const Stream& stream, Segment segment, float scale, const HeadRows& rows) {
+  void CopySegment(const Stream& stream, Segment segment, float scale, const HeadBlock& block) {
     if (stream.in_place && scale == 1.0f) return;
     const size_t count = static_cast<size_t>(segment.count);
-    const char* in = rows.in + segment.begin * stream.from.element;
-    char* out = rows.out + segment.begin * stream.to.element;
+    const ptrdiff_t from = segment.begin * stream.from.element;
+    const ptrdiff_t to = segment.begin * stream.to.element;
     const bool plain = scale == 1.0f && stream.in.dtype == stream.out.dtype;
     const auto copy = kernels_.copy[stream.in.dtype][stream.out.dtype];
-    for (int64_t r = 0; r < rows.count; ++r) {
+    ForHeads(block, [&](int64_t t, int64_t h) {
+      const char* in = block.in_at(t, h) + from;
+      char* out = block.out_at(t, h) + to;
       if (plain) {
         std::memcpy(out, in, count * static_cast<size_t>(stream.from.element));
       } else {
         copy(in, out, count, scale);
       }
-      in += rows.in_stride;
-      out += rows.out_stride;
-    }
+    });
   }
 
   // Makes angles_ those of `tokens` tokens from (b, s) for `stream`; kept from the stream before if

@@ -150,6 +150,8 @@ RowSource::RowSource(const Kernels& kernels, const simdrope_cos_sin& cos_sin, co
       tokens_(cos_sin.positions) {
   scales_queries_ = is_streamed() ? cos_sin.rope != nullptr && cos_sin.rope->has_temperature()
                                   : cos_sin.query_scale != nullptr;
+  rotates_all_ = !scales_queries_ && !cos_sin.positions.padding && cos_sin.padding == nullptr &&
+                 (is_streamed() || cos_sin.out_of_range == SIMDROPE_REJECT);
   if (is_streamed() || cos_sin.pair_axis == nullptr) return;
   for (int32_t i = 0; i < pairs_; ++i) axes_ = std::max(axes_, cos_sin.pair_axis[i] + 1);
   if (axes_ > 1) has_identity_rows_ = true;

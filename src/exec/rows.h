@@ -58,6 +58,8 @@ class RowSource {
     if (tokens_.is_padding()) return TokenAction::kSkip;
     return is_streamed() ? TokenAction::kRotate : TableAction();
   }
+  // Whether every token is kRotate with a query_scale of 1, once Check has passed.
+  bool rotates_all() const { return rotates_all_; }
   float query_scale() const { return scales_queries_ ? QueryScaleOfToken() : 1.0f; }
   // Whether Q and K have different rows.
   bool has_key_rows() const;
@@ -91,6 +93,7 @@ class RowSource {
   int32_t pairs_;
   int32_t axes_ = 1;  // that the table is looked up by
   bool scales_queries_ = false;
+  bool rotates_all_;
   // What has no row is turned by an angle of 0, not copied: pairs may have axes of their own, or
   // another place to go to.
   bool has_identity_rows_;

@@ -10,20 +10,23 @@
 
 namespace simdrope::impl {
 
-// `rows` rows of `pairs` pairs. Row r reads from in + r * in_stride and writes to out + r *
-// out_stride (bytes); its angles are at cos and sin + r * angle_stride (floats; 0: shared by all).
-// With half pairs the second half is *_split elements after the first. `in` may equal `out` with
-// equal strides; otherwise they do not overlap.
+// `groups` groups of `rows` rows of `pairs` pairs; the rows of a group share their angles. Row r of group g
+// reads from in + g * in_group_stride + r * in_stride and writes likewise to out (bytes); its angles are at cos
+// and sin + g * angle_stride (floats). With half pairs the second half is *_split elements after the first.
+// `in` may equal `out` with equal strides; otherwise they do not overlap.
 struct RotateRows {
   const void* in;
   void* out;
   ptrdiff_t in_stride;
   ptrdiff_t out_stride;
+  ptrdiff_t in_group_stride;
+  ptrdiff_t out_group_stride;
   ptrdiff_t in_split;
   ptrdiff_t out_split;
   const float* cos;
   const float* sin;
   ptrdiff_t angle_stride;
+  size_t groups;
   size_t rows;
   size_t pairs;
   // While working on a row, the one `prefetch_ahead` bytes on is fetched if it begins before

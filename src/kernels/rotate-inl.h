@@ -305,7 +305,7 @@ HWY_INLINE bool TryResident(const RotateRows& a, size_t lanes) {
 }
 
 template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
-HWY_INLINE void RotateSharing(const RotateRows& a) {
+HWY_INLINE void RotateGroup(const RotateRows& a) {
   using Form = typename FormFor<In, Out, kIn, kOut>::Type;
   // Only the common combinations, for the sake of code size.
   if constexpr (std::is_same_v<In, Out> && kIn == kOut) {
@@ -320,14 +320,13 @@ HWY_INLINE void RotateSharing(const RotateRows& a) {
 
 template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
 void Rotate(const RotateRows& a) {
-  RotateRows sharing = a;
-  if (a.angle_stride != 0) sharing.rows = 1;
-  for (size_t done = 0; done < a.rows; done += sharing.rows) {
-    RotateSharing<In, Out, kIn, kOut>(sharing);
-    sharing.in = static_cast<const char*>(sharing.in) + a.in_stride;
-    sharing.out = static_cast<char*>(sharing.out) + a.out_stride;
-    sharing.cos += a.angle_stride;
-    sharing.sin += a.angle_stride;
+  RotateRows group = a;
+  for (size_t g = 0; g < a.groups; ++g) {
+    RotateGroup<In, Out, kIn, kOut>(group);
+    group.in = static_cast<const char*>(group.in) + a.in_group_stride;
+    group.out = static_cast<char*>(group.out) + a.out_group_stride;
+    group.cos += a.angle_stride;
+    group.sin += a.angle_stride;
   }
 }
 
