@@ -74,12 +74,6 @@ bool IsDisjoint(const simdrope_tensor& a, const simdrope_tensor& b) {
 
 }  // namespace
 
-bool IsSameView(const simdrope_tensor& a, const simdrope_tensor& b) {
-  const auto same_axis = [](int64_t size, int64_t x, int64_t y) { return size < 2 || x == y; };
-  return a.data == b.data && a.dtype == b.dtype && same_axis(a.batch, a.batch_stride, b.batch_stride) &&
-         same_axis(a.seq, a.seq_stride, b.seq_stride) && same_axis(a.heads, a.head_stride, b.head_stride);
-}
-
 simdrope_status CheckDtype(const char* name, simdrope_dtype dtype) {
   if (dtype == SIMDROPE_F32 || dtype == SIMDROPE_F16 || dtype == SIMDROPE_BF16) return SIMDROPE_OK;
   return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.dtype = %d is none of f32, f16, bf16", name, static_cast<int>(dtype));

@@ -114,24 +114,27 @@ class Worker {
 
   int64_t heads() const { return heads_; }
 
-  // Items are (token, head) with the heads of Q, K and V in turn; tokens count through the batch.
+  // Items are (token, head) with the heads of Q, K and V in turn; tokens count through the batch. Divisions
+  // cost as much as a few rows: a whole call needs none.
   void Run(Range items) {
     const simdrope_tensor& shape = streams_[0]->in;
     const int64_t seq = by_batch_ ? shape.batch : shape.seq;
-    const int64_t first_token = items.begin / heads_;
-    int64_t head = items.begin - first_token * heads_;
-    int64_t b = first_token / seq;
-    int64_t s = first_token - b * seq;
-    int64_t left = items.end - items.begin;
-    while (left > 0) {
-      int64_t tokens = 1;
-      Range heads{head, std::min(heads_, head + left)};
-      if (head == 0 && left >= heads_) tokens = std::min(left / heads_, TokensInBlock(seq - s));
-      seq_end_ = std::min(seq, s + (left + heads_ - 1) / heads_);
-      RunBlock(b, s, tokens, heads);
-      left -= tokens * (heads.end - heads.begin);
+    const int64_t tokens = shape.batch * shape.seq;
+    const int64_t first = items.begin == 0 ? 0 : items.begin / heads_;
+    const int64_t last = items.end == tokens * heads_ ? tokens : items.end / heads_;
+    int64_t b = first == 0 ? 0 : first / seq;
+    int64_t s = first - b * seq;
+    int64_t head = items.begin - first * heads_;
+    const int64_t heads_of_last = items.end - last * heads_;
+    for (int64_t token = first; token < last || (token == last && head < heads_of_last);) {
+      const int64_t left = last - token;
+      seq_end_ = std::min(seq, s + left + (heads_of_last > 0 ? 1 : 0));
+      int64_t count = 1;
+      if (head == 0 && left > 0) count = std::min(left, TokensInBlock(seq - s));
+      RunBlock(b, s, count, {head, left > 0 ? heads_ : heads_of_last});
       head = 0;
-      s += tokens;
+      token += count;
+      s += count;
       if (s == seq) {
         s = 0;
         ++b;
@@ -145,6 +148,7 @@ class Worker {
  private:
   // A block stays within one batch entry, and within the room for its angles.
   int64_t TokensInBlock(int64_t tokens_of_entry) const {
+    if (tokens_of_entry == 1) return 1;
     return std::min<int64_t>({tokens_of_entry, kMaxTokensInBlock, static_cast<int64_t>(kAngleFloats / (2 * pairs()))});
   }
 
@@ -340,7 +344,7 @@ class Worker {
         return;
       }
     }
-    const int64_t room = as_they_are ? tokens : static_cast<int64_t>(SIMDROPE_MAX_PAIRS / pairs());
+    const int64_t room = as_they_are || tokens == 1 ? tokens : static_cast<int64_t>(SIMDROPE_MAX_PAIRS / pairs());
     int64_t together = 1;
     for (int64_t t = 0; t < tokens; t += together) {
       MoveTo(b, s + t);
@@ -392,12 +396,6 @@ Stream MakeStream(const Kernels& kernels, const ApplyCall& call, const simdrope_
   stream.always_scale = call.rows.is_from_caller() && in.dtype == SIMDROPE_BF16 && out.dtype == SIMDROPE_BF16;
   stream.rotate = kernels.rotate[in.dtype][out.dtype][w.pairing][call.output_pairing];
 
-  // Rows follow each other in memory along the heads of a token and on to the next token, or along
-  // the tokens of a head.
-  const ptrdiff_t row = stream.token_major ? stream.from.head : stream.from.token;
-  const bool goes_on = !stream.token_major || in.heads * stream.from.head == stream.from.token;
-  if (row > 0 && goes_on) stream.prefetch_ahead = (kPrefetchBytes + row - 1) / row * row;
-
   const int32_t first_end = w.offset + (w.pairing == SIMDROPE_HALF ? w.pairs() : w.rotary_dim);
   const int32_t second_begin = w.pairing == SIMDROPE_HALF ? w.offset + w.split : first_end;
   const auto add = [&](int32_t begin, int32_t end) {
@@ -407,6 +405,14 @@ Stream MakeStream(const Kernels& kernels, const ApplyCall& call, const simdrope_
   add(first_end, second_begin);
   add(w.offset + w.span(), static_cast<int32_t>(in.head_dim));
   return stream;
+}
+
+// Rows follow each other in memory along the heads of a token and on to the next token, or along the
+// tokens of a head; 0 if they do not.
+ptrdiff_t PrefetchAhead(const Stream& stream) {
+  const ptrdiff_t row = stream.token_major ? stream.from.head : stream.from.token;
+  const bool goes_on = !stream.token_major || stream.in.heads * stream.from.head == stream.from.token;
+  return row > 0 && goes_on ? (kPrefetchBytes + row - 1) / row * row : 0;
 }
 
 bool CanStream(const Stream& stream) {
@@ -446,7 +452,7 @@ void Apply(const Kernels& kernels, const ApplyCall& call) {
   if (tokens == 0) return;
   for (int i = 0; i < count; ++i) {
     if (tokens * bytes_out_of_place > kStreamedBytes) streams[i]->streamed = CanStream(*streams[i]);
-    if (tokens * bytes_per_token < kPrefetchedBytes) streams[i]->prefetch_ahead = 0;
+    if (tokens * bytes_per_token >= kPrefetchedBytes) streams[i]->prefetch_ahead = PrefetchAhead(*streams[i]);
   }
 
   ForRanges(call.options, tokens * heads, heads, tokens * bytes_per_token, [&](Range items) {
