@@ -27,7 +27,6 @@ constexpr int64_t kPrefetchedBytes = 2 << 20;
 // not stay there, and the lines need not be read before they are written.
 constexpr int64_t kStreamedBytes = 16 << 20;
 constexpr uintptr_t kCacheLine = 64;
-constexpr ptrdiff_t kSpareBytes = 8192;  // room for at least two heads
 
 // Consecutive elements of a head.
 struct Segment {
@@ -72,7 +71,7 @@ struct Stream {
   bool in_place;
   bool token_major = true;  // the heads of a token lie closer together than the tokens of a head
   bool by_spare = false;    // in place, but to another pairing: by way of a spare head
-  bool streamed = false;    // the output goes past the caches: by way of spare heads
+  bool streamed = false;    // the output goes past the caches
   bool always_scale = false;  // for NaN
   RotateFunction rotate = nullptr;
   ptrdiff_t prefetch_ahead = 0;  // whole rows; 0: what comes next is not at ascending addresses
@@ -228,28 +227,6 @@ class Worker {
     }
   }
 
-  void RunHeads(const Stream& stream, TokenAction action, float scale, const Angles& angles, const HeadBlock& block) {
-    if (!stream.streamed) return RunHeadsDirectly(stream, action, scale, angles, block);
-    alignas(kCacheLine) char spare[kSpareBytes];
-    const ptrdiff_t head_bytes = stream.out.head_dim * stream.to.element;
-    const int64_t room = kSpareBytes / head_bytes;
-    HeadBlock part = block;
-    part.out = spare;
-    part.out_head_stride = part.out_token_stride = head_bytes;  // at most one of heads and tokens is above 1
-    for (int64_t t = 0; t < block.tokens; t += part.tokens) {
-      part.tokens = block.heads == 1 ? std::min(room, block.tokens - t) : 1;
-      for (int64_t h = 0; h < block.heads; h += part.heads) {
-        part.heads = std::min(room, block.heads - h);
-        part.in = block.in_at(t, h);
-        RunHeadsDirectly(stream, action, scale,
-                         {angles.cos + t * angles.stride, angles.sin + t * angles.stride, angles.stride}, part);
-        ForHeads(part, [&](int64_t token, int64_t head) {
-          kernels_.stream(part.out_at(token, head), block.out_at(t + token, h + head), static_cast<size_t>(head_bytes));
-        });
-      }
-    }
-  }
-
   template <class Visit>
   static void ForHeads(const HeadBlock& block, const Visit& visit) {
     for (int64_t t = 0; t < block.tokens; ++t) {
@@ -257,8 +234,7 @@ class Worker {
     }
   }
 
-  void RunHeadsDirectly(const Stream& stream, TokenAction action, float scale, const Angles& angles,
-                        const HeadBlock& block) {
+  void RunHeads(const Stream& stream, TokenAction action, float scale, const Angles& angles, const HeadBlock& block) {
     if (action == TokenAction::kCopy) {
       CopySegment(stream, {0, static_cast<int32_t>(stream.in.head_dim)}, scale, block);
       return;
@@ -279,7 +255,8 @@ class Worker {
                           static_cast<size_t>(block.heads),
                           pairs(),
                           stream.prefetch_ahead,
-                          block.end};
+                          block.end,
+                          stream.streamed};
     if (stream.by_spare) {
       RotateBySpare(stream, angles, args, block);
     } else {
@@ -314,7 +291,9 @@ class Worker {
     ForHeads(block, [&](int64_t t, int64_t h) {
       const char* in = block.in_at(t, h) + from;
       char* out = block.out_at(t, h) + to;
-      if (plain) {
+      if (plain && stream.streamed) {
+        kernels_.stream(in, out, count * static_cast<size_t>(stream.from.element));
+      } else if (plain) {
         std::memcpy(out, in, count * static_cast<size_t>(stream.from.element));
       } else {
         copy(in, out, count, scale);
@@ -415,12 +394,17 @@ ptrdiff_t PrefetchAhead(const Stream& stream) {
   return row > 0 && goes_on ? (kPrefetchBytes + row - 1) / row * row : 0;
 }
 
-bool CanStream(const Stream& stream) {
+// Whether each segment of a head begins and ends with a cache line of the output.
+bool CanStream(const Stream& stream, const ApplyCall& call) {
   const ByteStrides& to = stream.to;
-  const uintptr_t alignment = reinterpret_cast<uintptr_t>(stream.out.data) | static_cast<uintptr_t>(to.batch) |
-                              static_cast<uintptr_t>(to.token) | static_cast<uintptr_t>(to.head) |
-                              static_cast<uintptr_t>(stream.out.head_dim * to.element);
-  return !stream.in_place && alignment % kCacheLine == 0;
+  const Window& w = call.window;
+  if (stream.in_place || stream.in.dtype != stream.out.dtype || w.pairing != call.output_pairing) return false;
+  uintptr_t ends = reinterpret_cast<uintptr_t>(stream.out.data);
+  for (const ptrdiff_t bytes : {to.batch, to.token, to.head, stream.out.head_dim * to.element, w.offset * to.element,
+                                w.pairs() * to.element, w.split * to.element}) {
+    ends |= static_cast<uintptr_t>(bytes);
+  }
+  return ends % kCacheLine == 0;
 }
 
 // Calls visit(stream) for those of Q, K and V that there is something to do for.
@@ -451,7 +435,7 @@ void Apply(const Kernels& kernels, const ApplyCall& call) {
   const int64_t tokens = streams[0]->in.batch * streams[0]->in.seq;
   if (tokens == 0) return;
   for (int i = 0; i < count; ++i) {
-    if (tokens * bytes_out_of_place > kStreamedBytes) streams[i]->streamed = CanStream(*streams[i]);
+    if (tokens * bytes_out_of_place > kStreamedBytes) streams[i]->streamed = CanStream(*streams[i], call);
     if (tokens * bytes_per_token >= kPrefetchedBytes) streams[i]->prefetch_ahead = PrefetchAhead(*streams[i]);
   }
 

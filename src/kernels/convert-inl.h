@@ -141,6 +141,18 @@ HWY_INLINE hn::Vec<Halves<D>> F16OfFloat([[maybe_unused]] D d, hn::Vec<D> v) {
 #endif
 }
 
+// ---- stores
+
+// Past the caches if kStream, where the vector is not too small for that; `p` is aligned to it then.
+template <bool kStream, class V, class D, class T>
+HWY_INLINE void StoreVector(V v, D d, T* p) {
+  if constexpr (kStream && HWY_TARGET != HWY_SCALAR && hn::MaxLanes(D()) * sizeof(T) >= 16) {
+    hn::Stream(v, d, p);
+  } else {
+    hn::StoreU(v, d, p);
+  }
+}
+
 // ---- consecutive elements
 
 template <class D>
@@ -156,17 +168,17 @@ HWY_INLINE hn::Vec<D> LoadFloats(D d, const Bf16* p) {
   return FromLowerHalf(d, hn::PromoteTo(Words<D>(), hn::LoadU(Halves<D>(), Bits(p))));
 }
 
-template <NaNs kNaNs, class D>
+template <NaNs kNaNs, bool kStream, class D>
 HWY_INLINE void StoreFloats(hn::Vec<D> v, D d, float* p) {
-  hn::StoreU(v, d, p);
+  StoreVector<kStream>(v, d, p);
 }
-template <NaNs kNaNs, class D>
+template <NaNs kNaNs, bool kStream, class D>
 HWY_INLINE void StoreFloats(hn::Vec<D> v, D d, F16* p) {
-  hn::StoreU(F16OfFloat(d, v), Halves<D>(), Bits(p));
+  StoreVector<kStream>(F16OfFloat(d, v), Halves<D>(), Bits(p));
 }
-template <NaNs kNaNs, class D>
+template <NaNs kNaNs, bool kStream, class D>
 HWY_INLINE void StoreFloats(hn::Vec<D> v, D d, Bf16* p) {
-  hn::StoreU(Narrow(d, hn::ShiftRight<16>(RoundToUpperHalf<kNaNs>(d, v))), Halves<D>(), Bits(p));
+  StoreVector<kStream>(Narrow(d, hn::ShiftRight<16>(RoundToUpperHalf<kNaNs>(d, v))), Halves<D>(), Bits(p));
 }
 
 // ---- interleaved elements: x0 y0 x1 y1 ...
@@ -200,24 +212,24 @@ HWY_INLINE void LoadInterleaved(D d, const Bf16* p, hn::Vec<D>& x, hn::Vec<D>& y
 }
 #endif
 
-template <NaNs kNaNs, class D>
+template <NaNs kNaNs, bool kStream, class D>
 HWY_INLINE void StoreInterleaved(hn::Vec<D> x, hn::Vec<D> y, D d, float* p) {
   hn::StoreInterleaved2(x, y, d, p);
 }
-template <NaNs kNaNs, class D>
+template <NaNs kNaNs, bool kStream, class D>
 HWY_INLINE void StoreInterleaved(hn::Vec<D> x, hn::Vec<D> y, D d, F16* p) {
   hn::StoreInterleaved2(F16OfFloat(d, x), F16OfFloat(d, y), Halves<D>(), Bits(p));
 }
 #if HWY_TARGET != HWY_SCALAR
-template <NaNs kNaNs, class D>
+template <NaNs kNaNs, bool kStream, class D>
 HWY_INLINE void StoreInterleaved(hn::Vec<D> x, hn::Vec<D> y, D d, Bf16* p) {
-  hn::StoreU(hn::BitCast(TwoHalves<D>(), RoundToWords<kNaNs>(d, x, y)), TwoHalves<D>(), Bits(p));
+  StoreVector<kStream>(hn::BitCast(TwoHalves<D>(), RoundToWords<kNaNs>(d, x, y)), TwoHalves<D>(), Bits(p));
 }
 #else
-template <NaNs kNaNs, class D>
+template <NaNs kNaNs, bool kStream, class D>
 HWY_INLINE void StoreInterleaved(hn::Vec<D> x, hn::Vec<D> y, D d, Bf16* p) {
-  StoreFloats<kNaNs>(x, d, p);
-  StoreFloats<kNaNs>(y, d, p + 1);
+  StoreFloats<kNaNs, kStream>(x, d, p);
+  StoreFloats<kNaNs, kStream>(y, d, p + 1);
 }
 #endif
 

@@ -33,6 +33,9 @@ struct RotateRows {
   // `prefetch_end`: the caller will go on to there in this call and the next ones. 0: none.
   ptrdiff_t prefetch_ahead;
   const void* prefetch_end;
+  // Results may go past the caches, until finish_streaming: `out`, its strides, the split and the bytes of
+  // `pairs` elements are multiples of 64, and types and pairings of input and output are the same.
+  bool streams;
 };
 using RotateFunction = void (*)(const RotateRows&);
 
@@ -64,8 +67,8 @@ struct Kernels {
   // out[i] = in[i] * scale for n elements, rounded once; any of the three types to any other.
   void (*copy[3][3])(const void* in, void* out, size_t n, float scale);
 
-  // Copies n bytes past the caches; both ends and n are multiples of 64. The copies of a task become
-  // visible to other threads with finish_streaming.
+  // Copies n bytes past the caches; `out` and n are multiples of 64. What a task streams becomes visible to
+  // other threads with finish_streaming.
   void (*stream)(const void* in, void* out, size_t n);
   void (*finish_streaming)();
 

@@ -37,7 +37,7 @@ HWY_INLINE void RotatePair(D, V x, V y, V cos, V sin, V& x_out, V& y_out) {
 //   Block(d, i, angles...) the rotation
 
 // Any types, any pairings: x and y in separate vectors. Natural angles.
-template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
+template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut, bool kStream>
 struct SeparateForm {
   static constexpr AngleOrder kOrder = AngleOrder::kNatural;
   static constexpr size_t kAngles = 2;
@@ -71,10 +71,10 @@ struct SeparateForm {
     RotatePair(d, x, y, cos, sin, x_out, y_out);
     constexpr NaNs kNaNs = kNaNsOf<In, Out>;
     if constexpr (kOut == SIMDROPE_HALF) {
-      StoreFloats<kNaNs>(x_out, d, out + i);
-      StoreFloats<kNaNs>(y_out, d, out + out_split + i);
+      StoreFloats<kNaNs, kStream>(x_out, d, out + i);
+      StoreFloats<kNaNs, kStream>(y_out, d, out + out_split + i);
     } else {
-      StoreInterleaved<kNaNs>(x_out, y_out, d, out + 2 * i);
+      StoreInterleaved<kNaNs, kStream>(x_out, y_out, d, out + 2 * i);
     }
   }
 };
@@ -83,7 +83,7 @@ struct SeparateForm {
 
 // Interleaved in and out without separating the elements: each is multiplied by its cos, its
 // neighbour by its signed sin. One shuffle a vector.
-template <class In, class Out>
+template <class In, class Out, bool kStream>
 struct NeighbourForm {
   static constexpr AngleOrder kOrder = AngleOrder::kSigned;
   static constexpr size_t kAngles = 2;
@@ -109,12 +109,13 @@ struct NeighbourForm {
   HWY_INLINE void Block(D d, size_t i, V cos, V signed_sin) const {
     const auto v = LoadFloats(d, in + i);
     const auto rotated = hn::MulAdd(hn::Reverse2(d, v), signed_sin, hn::Mul(v, cos));
-    StoreFloats<kNaNsOf<In, Out>>(rotated, d, out + i);
+    StoreFloats<kNaNsOf<In, Out>, kStream>(rotated, d, out + i);
   }
 };
 
 // bf16 halves as words of two elements, without widening or narrowing shuffles: the even pairs are the
 // lower halves of the words, the odd pairs the upper ones. Angles in even-odd order.
+template <bool kStream>
 struct WordsForm {
   static constexpr AngleOrder kOrder = AngleOrder::kEvenOdd;
   static constexpr size_t kAngles = 4;
@@ -149,29 +150,29 @@ struct WordsForm {
     V x_even, y_even, x_odd, y_odd;
     RotatePair(d, FromLowerHalf(d, x), FromLowerHalf(d, y), cos_even, sin_even, x_even, y_even);
     RotatePair(d, FromUpperHalf(d, x), FromUpperHalf(d, y), cos_odd, sin_odd, x_odd, y_odd);
-    StoreInterleaved<NaNs::kBf16>(x_even, x_odd, d, out + 2 * i);
-    StoreInterleaved<NaNs::kBf16>(y_even, y_odd, d, out + out_split + 2 * i);
+    StoreInterleaved<NaNs::kBf16, kStream>(x_even, x_odd, d, out + 2 * i);
+    StoreInterleaved<NaNs::kBf16, kStream>(y_even, y_odd, d, out + out_split + 2 * i);
   }
 };
 
 #endif
 
-template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
+template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut, bool kStream>
 struct FormFor {
-  using Type = SeparateForm<In, Out, kIn, kOut>;
+  using Type = SeparateForm<In, Out, kIn, kOut, kStream>;
 };
 #if HWY_TARGET != HWY_SCALAR
-template <class In, class Out>
-struct FormFor<In, Out, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED> {
-  using Type = NeighbourForm<In, Out>;
+template <class In, class Out, bool kStream>
+struct FormFor<In, Out, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED, kStream> {
+  using Type = NeighbourForm<In, Out, kStream>;
 };
-template <>
-struct FormFor<Bf16, Bf16, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED> {
-  using Type = SeparateForm<Bf16, Bf16, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED>;
+template <bool kStream>
+struct FormFor<Bf16, Bf16, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED, kStream> {
+  using Type = SeparateForm<Bf16, Bf16, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED, kStream>;
 };
-template <>
-struct FormFor<Bf16, Bf16, SIMDROPE_HALF, SIMDROPE_HALF> {
-  using Type = WordsForm;
+template <bool kStream>
+struct FormFor<Bf16, Bf16, SIMDROPE_HALF, SIMDROPE_HALF, kStream> {
+  using Type = WordsForm<kStream>;
 };
 #endif
 
@@ -232,7 +233,7 @@ HWY_INLINE void RotateAnyWidth(RotateRows a) {
       if (a.pairs % 2 != 0) {
         const hn::CappedTag<float, 1> d1;
         const size_t last = a.pairs - 1;
-        SeparateForm<In, Out, SIMDROPE_HALF, SIMDROPE_HALF>{form.in + last, form.out + last, a.in_split, a.out_split}
+        SeparateForm<In, Out, SIMDROPE_HALF, SIMDROPE_HALF, false>{form.in + last, form.out + last, a.in_split, a.out_split}
             .Block(d1, 0, hn::LoadU(d1, a.cos + last / 2), hn::LoadU(d1, a.sin + last / 2));
       }
     }
@@ -304,25 +305,19 @@ HWY_INLINE bool TryResident(const RotateRows& a, size_t lanes) {
   return false;
 }
 
-template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
-HWY_INLINE void RotateGroup(const RotateRows& a) {
-  using Form = typename FormFor<In, Out, kIn, kOut>::Type;
-  // Only the common combinations, for the sake of code size.
-  if constexpr (std::is_same_v<In, Out> && kIn == kOut) {
-    const bool whole_pairs = Form::kOrder != AngleOrder::kEvenOdd || a.pairs % 2 == 0;
-    if (whole_pairs &&
-        TryResident<Form, In, Out, kIn, kResidentAngles / Form::kAngles>(a, Form::Lanes(a.pairs))) {
-      return;
-    }
-  }
-  RotateAnyWidth<Form, In, Out, kIn>(a);
-}
-
-template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
-void Rotate(const RotateRows& a) {
+template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut, bool kStream>
+void RotateGroups(const RotateRows& a) {
+  using Form = typename FormFor<In, Out, kIn, kOut, kStream>::Type;
+  const bool whole_pairs = Form::kOrder != AngleOrder::kEvenOdd || a.pairs % 2 == 0;
   RotateRows group = a;
   for (size_t g = 0; g < a.groups; ++g) {
-    RotateGroup<In, Out, kIn, kOut>(group);
+    bool done = false;
+    // Only the common combinations, for the sake of code size.
+    if constexpr (std::is_same_v<In, Out> && kIn == kOut) {
+      constexpr size_t kBlocks = kResidentAngles / Form::kAngles;
+      done = whole_pairs && TryResident<Form, In, Out, kIn, kBlocks>(group, Form::Lanes(a.pairs));
+    }
+    if (!done) RotateAnyWidth<Form, In, Out, kIn>(group);
     group.in = static_cast<const char*>(group.in) + a.in_group_stride;
     group.out = static_cast<char*>(group.out) + a.out_group_stride;
     group.cos += a.angle_stride;
@@ -330,11 +325,19 @@ void Rotate(const RotateRows& a) {
   }
 }
 
+template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
+void Rotate(const RotateRows& a) {
+  if constexpr (std::is_same_v<In, Out> && kIn == kOut) {
+    if (a.streams) return RotateGroups<In, Out, kIn, kOut, true>(a);
+  }
+  RotateGroups<In, Out, kIn, kOut, false>(a);
+}
+
 inline void Stream(const void* in, void* out, size_t n) {
   const hn::CappedTag<uint8_t, 64> d;
   const uint8_t* from = static_cast<const uint8_t*>(in);
   uint8_t* to = static_cast<uint8_t*>(out);
-  for (size_t i = 0; i < n; i += hn::Lanes(d)) hn::Stream(hn::Load(d, from + i), d, to + i);
+  for (size_t i = 0; i < n; i += hn::Lanes(d)) hn::Stream(hn::LoadU(d, from + i), d, to + i);
 }
 
 inline void FinishStreaming() { hwy::FlushStream(); }
@@ -348,7 +351,7 @@ struct CopyScaled {
 
   template <class D>
   HWY_INLINE void operator()(D d, size_t i) const {
-    StoreFloats<NaNs::kAny>(hn::Mul(LoadFloats(d, in + i), hn::Set(d, scale)), d, out + i);
+    StoreFloats<NaNs::kAny, false>(hn::Mul(LoadFloats(d, in + i), hn::Set(d, scale)), d, out + i);
   }
 };
 
