@@ -20,6 +20,9 @@ constexpr int64_t kMinBytesPerPart = 64 * 1024;
 
 constexpr int64_t kMaxParts = 1024;
 
+// A thread that wakes late, or is slow, leaves its parts to the others.
+constexpr int64_t kPartsPerThread = 4;
+
 }  // namespace
 
 #if SIMDROPE_HAVE_TBB
@@ -67,7 +70,10 @@ int64_t PartsFor(const simdrope_options& options, int64_t size, int64_t bytes) {
   const int64_t worth = std::min({size, bytes / kMinBytesPerPart, kMaxParts});
   if (worth < 2 || options.threads == 1) return 1;  // without asking TBB, which costs as much as a small call
   const int64_t threads = MaxThreads();
-  return std::min(worth, options.threads > 0 ? std::min<int64_t>(threads, options.threads) : threads);
+  if (threads == 1) return 1;
+  // A limit below the arena's is kept by having no more parts.
+  if (options.threads > 0 && options.threads < threads) return std::min<int64_t>(worth, options.threads);
+  return std::min(worth, kPartsPerThread * threads);
 }
 
 }  // namespace simdrope::impl
