@@ -261,23 +261,6 @@ HWY_INLINE void RotateBlocks(std::integral_constant<size_t, 4> four, const Form&
   if constexpr (sizeof...(More) > 0) RotateBlocks<Form, kBlock + 1>(four, form, d, more...);
 }
 
-// The rows from `begin` to `end`.
-template <class Form, class In, class Out, simdrope_pairing kIn, bool kFetching, class D, class... Angles>
-HWY_INLINE void RotateResidentRows(D d, RotateRows a, size_t begin, size_t end, Angles... angles) {
-  constexpr size_t kBlocks = sizeof...(Angles) / Form::kAngles;
-  const char* in = static_cast<const char*>(a.in) + static_cast<ptrdiff_t>(begin) * a.in_stride;
-  char* out = static_cast<char*>(a.out) + static_cast<ptrdiff_t>(begin) * a.out_stride;
-  for (size_t r = begin; r < end; ++r) {
-    if constexpr (kFetching) {
-      PrefetchRow<In, kIn>(in + a.prefetch_ahead, Form::Pairs(kBlocks * hn::Lanes(d)), a.in_split);
-    }
-    const Form form{reinterpret_cast<const In*>(in), reinterpret_cast<Out*>(out), a.in_split, a.out_split};
-    RotateBlocks(std::integral_constant<size_t, Form::kAngles>(), form, d, angles...);
-    in += a.in_stride;
-    out += a.out_stride;
-  }
-}
-
 // Loads the angles that are still missing, then rotates all rows.
 template <class Form, class In, class Out, simdrope_pairing kIn, size_t kBlocks, class D, class... Angles>
 HWY_INLINE void RotateResident(D d, const RotateRows& a, Angles... angles) {
@@ -287,9 +270,19 @@ HWY_INLINE void RotateResident(D d, const RotateRows& a, Angles... angles) {
     const auto angle = Form::template NaturalAngle<kLoaded % Form::kAngles>(d, a, kBlock * hn::Lanes(d));
     RotateResident<Form, In, Out, kIn, kBlocks>(d, a, angles..., angle);
   } else {
-    const size_t fetching = FetchingRows(a);
-    RotateResidentRows<Form, In, Out, kIn, true>(d, a, 0, fetching, angles...);
-    RotateResidentRows<Form, In, Out, kIn, false>(d, a, fetching, a.rows, angles...);
+    const char* in = static_cast<const char*>(a.in);
+    char* out = static_cast<char*>(a.out);
+    // By value: what the rows store might be a field of `a`, for all that the compiler knows.
+    const ptrdiff_t in_stride = a.in_stride, out_stride = a.out_stride, ahead = a.prefetch_ahead;
+    const ptrdiff_t in_split = a.in_split, out_split = a.out_split;
+    const size_t rows = a.rows, fetching = FetchingRows(a);
+    for (size_t r = 0; r < rows; ++r) {
+      if (r < fetching) PrefetchRow<In, kIn>(in + ahead, Form::Pairs(kBlocks * hn::Lanes(d)), in_split);
+      const Form form{reinterpret_cast<const In*>(in), reinterpret_cast<Out*>(out), in_split, out_split};
+      RotateBlocks(std::integral_constant<size_t, Form::kAngles>(), form, d, angles...);
+      in += in_stride;
+      out += out_stride;
+    }
   }
 }
 
