@@ -98,28 +98,32 @@ simdrope_status CheckTensor(const char* name, const simdrope_tensor& t, bool is_
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.data is NULL, but it has %lld elements", name,
                 static_cast<long long>(elements));
   }
+  const char* const names[3] = {"batch", "seq", "head"};
+  const int64_t sizes[3] = {t.batch, t.seq, t.heads};
+  const int64_t strides[3] = {t.batch_stride, t.seq_stride, t.head_stride};
   int64_t reach = t.head_dim * 4;
-  const struct {
-    const char* name;
-    int64_t size;
-    int64_t stride;
-  } axes[] = {{"batch", t.batch, t.batch_stride}, {"seq", t.seq, t.seq_stride}, {"head", t.heads, t.head_stride}};
-  for (const auto& axis : axes) {
+  for (int a = 0; a < 3; ++a) {
     int64_t bytes;
-    if (axis.stride == INT64_MIN || __builtin_mul_overflow(axis.size - 1, std::llabs(axis.stride), &bytes) ||
+    if (strides[a] == INT64_MIN || __builtin_mul_overflow(sizes[a] - 1, std::llabs(strides[a]), &bytes) ||
         __builtin_mul_overflow(bytes, 4, &bytes) || __builtin_add_overflow(reach, bytes, &reach)) {
       return Fail(SIMDROPE_INVALID_ARGUMENT, "%s: %s size %lld with stride %lld overflows the address range", name,
-                  axis.name, static_cast<long long>(axis.size), static_cast<long long>(axis.stride));
+                  names[a], static_cast<long long>(sizes[a]), static_cast<long long>(strides[a]));
     }
   }
   if (!is_output) return SIMDROPE_OK;
 
   // Each stride steps over all that smaller strides reach.
-  for (const Axis& axis : AxesOf(t).list) {
-    const int64_t stride = std::llabs(axis.stride);
-    if (axis.size > 1 && stride < ExtentOf(t, stride).total()) {
-      return Fail(SIMDROPE_INVALID_ARGUMENT, "%s: %s stride of %lld bytes makes elements of this output overlap", name,
-                  axis.name, static_cast<long long>(axis.stride));
+  for (int a = 0; a < 3; ++a) {
+    if (sizes[a] < 2) continue;
+    const int64_t stride = std::llabs(strides[a]);
+    int64_t inner = t.head_dim;
+    for (int other = 0; other < 3; ++other) {
+      const int64_t smaller = std::llabs(strides[other]);
+      if (sizes[other] > 1 && smaller < stride) inner += (sizes[other] - 1) * smaller;
+    }
+    if (stride < inner) {
+      return Fail(SIMDROPE_INVALID_ARGUMENT, "%s: %s stride of %lld elements makes elements of this output overlap",
+                  name, names[a], static_cast<long long>(strides[a]));
     }
   }
   return SIMDROPE_OK;

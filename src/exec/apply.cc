@@ -52,8 +52,30 @@ struct ByteStrides {
 
 // What is to be done with one of Q, K and V.
 struct Stream {
-  Stream(const simdrope_tensor& in, const simdrope_tensor& out, bool rotated, Side side)
-      : in(in), out(out), from(in), to(out), rotated(rotated), side(side), in_place(IsSameView(in, out)) {}
+  Stream(const Kernels& kernels, const ApplyCall& call, const simdrope_tensor& in, const simdrope_tensor& out,
+         bool rotated, Side side)
+      : in(in),
+        out(out),
+        from(in),
+        to(out),
+        rotated(rotated),
+        side(side),
+        in_place(IsSameView(in, out)),
+        token_major(in.seq < 2 || in.heads < 2 || std::llabs(in.head_stride) <= std::llabs(in.seq_stride)),
+        by_spare(in_place && call.window.pairing != call.output_pairing),
+        always_scale(call.rows.is_from_caller() && in.dtype == SIMDROPE_BF16 && out.dtype == SIMDROPE_BF16),
+        rotate(kernels.rotate[in.dtype][out.dtype][call.window.pairing][call.output_pairing]) {
+    const Window& w = call.window;
+    const int32_t first_end = w.offset + (w.pairing == SIMDROPE_HALF ? w.pairs() : w.rotary_dim);
+    const int32_t second_begin = w.pairing == SIMDROPE_HALF ? w.offset + w.split : first_end;
+    AddOutside(0, w.offset);
+    AddOutside(first_end, second_begin);
+    AddOutside(w.offset + w.span(), static_cast<int32_t>(in.head_dim));
+  }
+
+  void AddOutside(int32_t begin, int32_t end) {
+    if (begin < end) outside[outside_count++] = {begin, end - begin};
+  }
 
   const char* in_at(int64_t b, int64_t s, int64_t h) const {
     return static_cast<const char*>(in.data) + b * from.batch + s * from.token + h * from.head;
@@ -69,11 +91,11 @@ struct Stream {
   bool rotated;  // else only copied
   Side side;
   bool in_place;
-  bool token_major = true;  // the heads of a token lie closer together than the tokens of a head
-  bool by_spare = false;    // in place, but to another pairing: by way of a spare head
-  bool streamed = false;    // the output goes past the caches
-  bool always_scale = false;  // for NaN
-  RotateFunction rotate = nullptr;
+  bool token_major;         // the heads of a token lie closer together than the tokens of a head
+  bool by_spare;            // in place, but to another pairing: by way of a spare head
+  bool always_scale;        // rounding to bf16 without a test for NaN relies on default NaNs
+  RotateFunction rotate;
+  bool streamed = false;         // the output goes past the caches
   ptrdiff_t prefetch_ahead = 0;  // whole rows; 0: what comes next is not at ascending addresses
   Segment outside[3] = {};  // elements of a head outside the window
   int outside_count = 0;
@@ -365,27 +387,6 @@ class Worker {
   alignas(64) float own_[kAngleFloats];  // rows that are not used where they lie
 };
 
-Stream MakeStream(const Kernels& kernels, const ApplyCall& call, const simdrope_tensor& in, const simdrope_tensor& out,
-                  bool rotated, Side side) {
-  const Window& w = call.window;
-  Stream stream(in, out, rotated, side);
-  stream.token_major = in.seq < 2 || in.heads < 2 || std::llabs(in.head_stride) <= std::llabs(in.seq_stride);
-  stream.by_spare = stream.in_place && w.pairing != call.output_pairing;
-  // Rounding to bf16 without a test for NaN relies on default NaNs.
-  stream.always_scale = call.rows.is_from_caller() && in.dtype == SIMDROPE_BF16 && out.dtype == SIMDROPE_BF16;
-  stream.rotate = kernels.rotate[in.dtype][out.dtype][w.pairing][call.output_pairing];
-
-  const int32_t first_end = w.offset + (w.pairing == SIMDROPE_HALF ? w.pairs() : w.rotary_dim);
-  const int32_t second_begin = w.pairing == SIMDROPE_HALF ? w.offset + w.split : first_end;
-  const auto add = [&](int32_t begin, int32_t end) {
-    if (begin < end) stream.outside[stream.outside_count++] = {begin, end - begin};
-  };
-  add(0, w.offset);
-  add(first_end, second_begin);
-  add(w.offset + w.span(), static_cast<int32_t>(in.head_dim));
-  return stream;
-}
-
 // Rows follow each other in memory along the heads of a token and on to the next token, or along the
 // tokens of a head; 0 if they do not.
 ptrdiff_t PrefetchAhead(const Stream& stream) {
@@ -407,17 +408,6 @@ bool CanStream(const Stream& stream, const ApplyCall& call) {
   return ends % kCacheLine == 0;
 }
 
-// Calls visit(stream) for those of Q, K and V that there is something to do for.
-template <class Visit>
-void ForStreams(const Kernels& kernels, const ApplyCall& call, const Visit& visit) {
-  const simdrope_qkv &in = call.in, &out = call.out;
-  if (IsPresent(in.q)) visit(MakeStream(kernels, call, in.q, out.q, true, Side::kQuery));
-  if (IsPresent(in.k)) visit(MakeStream(kernels, call, in.k, out.k, true, Side::kKey));
-  if (IsPresent(in.v) && IsPresent(out.v) && !IsSameView(in.v, out.v)) {
-    visit(MakeStream(kernels, call, in.v, out.v, false, Side::kKey));
-  }
-}
-
 }  // namespace
 
 void Apply(const Kernels& kernels, const ApplyCall& call) {
@@ -426,12 +416,16 @@ void Apply(const Kernels& kernels, const ApplyCall& call) {
   int64_t heads = 0;
   int64_t bytes_per_token = 0;
   int64_t bytes_out_of_place = 0;  // written for a token
-  ForStreams(kernels, call, [&](const Stream& stream) {
-    streams[count++].emplace(stream);
-    heads += stream.in.heads;
-    bytes_per_token += stream.in.heads * stream.in.head_dim * (stream.from.element + stream.to.element);
-    if (!stream.in_place) bytes_out_of_place += stream.out.heads * stream.out.head_dim * stream.to.element;
-  });
+  const auto add = [&](const simdrope_tensor& in, const simdrope_tensor& out, bool rotated, Side side) {
+    const Stream& stream = streams[count++].emplace(kernels, call, in, out, rotated, side);
+    heads += in.heads;
+    bytes_per_token += in.heads * in.head_dim * (stream.from.element + stream.to.element);
+    if (!stream.in_place) bytes_out_of_place += out.heads * out.head_dim * stream.to.element;
+  };
+  const simdrope_qkv &in = call.in, &out = call.out;
+  if (IsPresent(in.q)) add(in.q, out.q, true, Side::kQuery);
+  if (IsPresent(in.k)) add(in.k, out.k, true, Side::kKey);
+  if (IsPresent(in.v) && IsPresent(out.v) && !IsSameView(in.v, out.v)) add(in.v, out.v, false, Side::kKey);
   const int64_t tokens = streams[0]->in.batch * streams[0]->in.seq;
   if (tokens == 0) return;
   for (int i = 0; i < count; ++i) {
