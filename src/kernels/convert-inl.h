@@ -70,7 +70,6 @@ HWY_INLINE hn::Vec<Words<D>> RoundToUpperHalf(D, hn::Vec<D> v) {
 template <NaNs kNaNs, class D, class VU = hn::Vec<Words<D>>>
 HWY_INLINE VU RoundToWords(D d, hn::Vec<D> even, hn::Vec<D> odd) {
   const Words<D> du;
-  const VU upper = hn::Set(du, 0xffff0000u);
 #if !HWY_HAVE_SCALABLE && HWY_TARGET != HWY_SCALAR
   if constexpr (kNaNs == NaNs::kBf16) {
     // Both at once in 16-bit lanes, 8 operations instead of 10: the upper halves, plus 1 where lower
@@ -78,14 +77,15 @@ HWY_INLINE VU RoundToWords(D d, hn::Vec<D> even, hn::Vec<D> odd) {
     const hn::Repartition<uint16_t, Words<D>> d16;
     const VU e = hn::BitCast(du, even);
     const VU o = hn::BitCast(du, odd);
-    const auto high = hn::BitCast(d16, hn::OrAnd(hn::ShiftRight<16>(e), o, upper));
-    const auto low = hn::BitCast(d16, hn::Or(hn::ShiftLeft<16>(o), hn::AndNot(upper, e)));
+    const auto high = hn::OddEven(hn::BitCast(d16, o), hn::BitCast(d16, hn::ShiftRight<16>(e)));
+    const auto low = hn::OddEven(hn::BitCast(d16, hn::ShiftLeft<16>(o)), hn::BitCast(d16, e));
     const auto addend = hn::OrAnd(hn::Set(d16, uint16_t{0x7ffe}), high, hn::Set(d16, uint16_t{1}));
     const auto carry = hn::ShiftRight<15>(hn::AverageRound(low, addend));
     return hn::BitCast(du, hn::Add(high, carry));
   }
 #endif
-  return hn::OrAnd(hn::ShiftRight<16>(RoundToUpperHalf<kNaNs>(d, even)), RoundToUpperHalf<kNaNs>(d, odd), upper);
+  return hn::OrAnd(hn::ShiftRight<16>(RoundToUpperHalf<kNaNs>(d, even)), RoundToUpperHalf<kNaNs>(d, odd),
+                   hn::Set(du, 0xffff0000u));
 }
 
 // ---- f16, and narrowing

@@ -9,6 +9,7 @@
 #endif
 
 #include <type_traits>
+#include <utility>
 
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
@@ -195,6 +196,12 @@ HWY_INLINE size_t FetchingRows(const RotateRows& a) {
   return static_cast<size_t>((room + a.in_stride - 1) / a.in_stride);
 }
 
+// Vectors of angles that leave enough registers for the rest.
+inline constexpr size_t kResidentAngles =
+    (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_ARCH_ARM_V7 || HWY_ARCH_WASM ? 8 : 16;
+// Of wider rows, those of up to so many vectors of angles are unrolled.
+inline constexpr size_t kFixedAngles = 32;
+
 // ---- rows of any width that share their angles
 
 template <class Form>
@@ -212,22 +219,14 @@ struct LoadingBody {
   }
 };
 
-template <class Form, class In, class Out, simdrope_pairing kIn>
-HWY_INLINE void RotateAnyWidth(RotateRows a) {
-  alignas(64) [[maybe_unused]] float angles[Form::kOrder == AngleOrder::kNatural ? 1 : 4 * SIMDROPE_MAX_PAIRS];
-  if constexpr (Form::kOrder != AngleOrder::kNatural) {
-    float* const cos = angles;
-    float* const sin = angles + 2 * SIMDROPE_MAX_PAIRS;
-    Arrange<Form::kOrder>(a.cos, a.sin, a.pairs, cos, sin);
-    a.cos = cos;
-    a.sin = sin;
-  }
-  const char* in = static_cast<const char*>(a.in);
-  char* out = static_cast<char*>(a.out);
-  const size_t fetching = FetchingRows(a);
-  for (size_t r = 0; r < a.rows; ++r) {
-    if (r < fetching) PrefetchRow<In, kIn>(in + a.prefetch_ahead, a.pairs, a.in_split);
-    const Form form{reinterpret_cast<const In*>(in), reinterpret_cast<Out*>(out), a.in_split, a.out_split};
+// What RotateLoading does with a row: vectors of any number, or of a number known here, which takes no
+// counting and no computed addresses.
+template <class Form, class In, class Out>
+struct AnyBlocks {
+  const RotateRows& a;
+
+  size_t pairs() const { return a.pairs; }
+  HWY_INLINE void operator()(const Form& form) const {
     ForVectors<float, kMaxLanes<float>, Form::kSmallest>(0, Form::Lanes(a.pairs), LoadingBody<Form>{form, a});
     if constexpr (Form::kOrder == AngleOrder::kEvenOdd) {
       if (a.pairs % 2 != 0) {
@@ -237,16 +236,71 @@ HWY_INLINE void RotateAnyWidth(RotateRows a) {
             .Block(d1, 0, hn::LoadU(d1, a.cos + last / 2), hn::LoadU(d1, a.sin + last / 2));
       }
     }
+  }
+};
+
+template <class Form, size_t... kBlock>
+struct FixedBlocks {
+  const RotateRows& a;
+
+  static size_t pairs() { return Form::Pairs(sizeof...(kBlock) * hn::Lanes(hn::ScalableTag<float>())); }
+  HWY_INLINE void operator()(const Form& form) const {
+    const hn::ScalableTag<float> d;
+    const LoadingBody<Form> body{form, a};
+    (body(d, kBlock * hn::Lanes(d)), ...);
+  }
+};
+template <class Form, size_t... kBlock>
+FixedBlocks<Form, kBlock...> MakeFixedBlocks(const RotateRows& a, std::index_sequence<kBlock...>) {
+  return {a};
+}
+
+template <class Form, class In, class Out, simdrope_pairing kIn, class Blocks>
+HWY_INLINE void RotateLoading(const RotateRows& a, const Blocks& blocks) {
+  const char* in = static_cast<const char*>(a.in);
+  char* out = static_cast<char*>(a.out);
+  const size_t fetching = FetchingRows(a);
+  for (size_t r = 0; r < a.rows; ++r) {
+    if (r < fetching) PrefetchRow<In, kIn>(in + a.prefetch_ahead, blocks.pairs(), a.in_split);
+    blocks(Form{reinterpret_cast<const In*>(in), reinterpret_cast<Out*>(out), a.in_split, a.out_split});
     in += a.in_stride;
     out += a.out_stride;
   }
 }
 
-// ---- rows of a few whole vectors that share their angles, which stay in registers
+// Rotates all rows if they are just kBlocks, kBlocks / 2, ... kLeast whole vectors wide.
+template <class Form, class In, class Out, simdrope_pairing kIn, size_t kBlocks, size_t kLeast>
+HWY_INLINE bool TryFixed(const RotateRows& a) {
+  if constexpr (kBlocks >= kLeast) {
+    const auto blocks = MakeFixedBlocks<Form>(a, std::make_index_sequence<kBlocks>());
+    if (a.pairs == blocks.pairs()) {
+      RotateLoading<Form, In, Out, kIn>(a, blocks);
+      return true;
+    }
+    return TryFixed<Form, In, Out, kIn, kBlocks / 2, kLeast>(a);
+  }
+  return false;
+}
 
-// Vectors of angles that leave enough registers for the rest.
-inline constexpr size_t kResidentAngles =
-    (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_ARCH_ARM_V7 || HWY_ARCH_WASM ? 8 : 16;
+template <class Form, class In, class Out, simdrope_pairing kIn, bool kCommon>
+HWY_INLINE void RotateAnyWidth(RotateRows a) {
+  alignas(64) [[maybe_unused]] float angles[Form::kOrder == AngleOrder::kNatural ? 1 : 4 * SIMDROPE_MAX_PAIRS];
+  if constexpr (Form::kOrder != AngleOrder::kNatural) {
+    float* const cos = angles;
+    float* const sin = angles + 2 * SIMDROPE_MAX_PAIRS;
+    Arrange<Form::kOrder>(a.cos, a.sin, a.pairs, cos, sin);
+    a.cos = cos;
+    a.sin = sin;
+  }
+  if constexpr (kCommon) {
+    constexpr size_t kBlocks = kFixedAngles / Form::kAngles;
+    constexpr size_t kLeast = 2 * kResidentAngles / Form::kAngles;
+    if (TryFixed<Form, In, Out, kIn, kBlocks, kLeast>(a)) return;
+  }
+  RotateLoading<Form, In, Out, kIn>(a, AnyBlocks<Form, In, Out>{a});
+}
+
+// ---- rows of a few whole vectors that share their angles, which stay in registers
 
 // One row, given the angles of all its blocks.
 template <class Form, size_t kBlock = 0, class D, class V, class... More>
@@ -261,7 +315,7 @@ HWY_INLINE void RotateBlocks(std::integral_constant<size_t, 4> four, const Form&
   if constexpr (sizeof...(More) > 0) RotateBlocks<Form, kBlock + 1>(four, form, d, more...);
 }
 
-// Loads the angles that are still missing, then rotates all rows.
+// Loads the angles that are still missing, then rotates all rows of a group.
 template <class Form, class In, class Out, simdrope_pairing kIn, size_t kBlocks, class D, class... Angles>
 HWY_INLINE void RotateResident(D d, const RotateRows& a, Angles... angles) {
   constexpr size_t kLoaded = sizeof...(Angles);
@@ -272,26 +326,51 @@ HWY_INLINE void RotateResident(D d, const RotateRows& a, Angles... angles) {
   } else {
     const char* in = static_cast<const char*>(a.in);
     char* out = static_cast<char*>(a.out);
-    // By value: what the rows store might be a field of `a`, for all that the compiler knows.
-    const ptrdiff_t in_stride = a.in_stride, out_stride = a.out_stride, ahead = a.prefetch_ahead;
-    const ptrdiff_t in_split = a.in_split, out_split = a.out_split;
-    const size_t rows = a.rows, fetching = FetchingRows(a);
-    for (size_t r = 0; r < rows; ++r) {
-      if (r < fetching) PrefetchRow<In, kIn>(in + ahead, Form::Pairs(kBlocks * hn::Lanes(d)), in_split);
-      const Form form{reinterpret_cast<const In*>(in), reinterpret_cast<Out*>(out), in_split, out_split};
+    const size_t fetching = FetchingRows(a);
+    for (size_t r = 0; r < a.rows; ++r) {
+      if (r < fetching) {
+        PrefetchRow<In, kIn>(in + a.prefetch_ahead, Form::Pairs(kBlocks * hn::Lanes(d)), a.in_split);
+      }
+      const Form form{reinterpret_cast<const In*>(in), reinterpret_cast<Out*>(out), a.in_split, a.out_split};
       RotateBlocks(std::integral_constant<size_t, Form::kAngles>(), form, d, angles...);
-      in += in_stride;
-      out += out_stride;
+      in += a.in_stride;
+      out += a.out_stride;
     }
   }
 }
 
-// Rotates all rows if they are just 1, 2, 4, ... kBlocks whole vectors wide.
+// Calls body(group) for each group of `a`, as rows of a single group.
+template <class Body>
+HWY_INLINE void ForGroups(const RotateRows& a, const Body& body) {
+  RotateRows group = a;  // a copy that no store of a row can change, for all that the compiler knows
+  for (size_t g = group.groups; g > 0; --g) {
+    body(group);
+    group.in = static_cast<const char*>(group.in) + group.in_group_stride;
+    group.out = static_cast<char*>(group.out) + group.out_group_stride;
+    group.cos += group.angle_stride;
+    group.sin += group.angle_stride;
+  }
+}
+
+template <class Form, class In, class Out, simdrope_pairing kIn, size_t kBlocks>
+struct ResidentBody {
+  HWY_INLINE void operator()(const RotateRows& group) const {
+    RotateResident<Form, In, Out, kIn, kBlocks>(hn::ScalableTag<float>(), group);
+  }
+};
+
+template <class Form, class In, class Out, simdrope_pairing kIn, bool kCommon>
+struct AnyWidthBody {
+  HWY_INLINE void operator()(const RotateRows& group) const {
+    RotateAnyWidth<Form, In, Out, kIn, kCommon>(group);
+  }
+};
+
+// Rotates everything if rows are just 1, 2, 4, ... kBlocks whole vectors wide.
 template <class Form, class In, class Out, simdrope_pairing kIn, size_t kBlocks>
 HWY_INLINE bool TryResident(const RotateRows& a, size_t lanes) {
-  const hn::ScalableTag<float> d;
-  if (lanes == kBlocks * hn::Lanes(d)) {
-    RotateResident<Form, In, Out, kIn, kBlocks>(d, a);
+  if (lanes == kBlocks * hn::Lanes(hn::ScalableTag<float>())) {
+    ForGroups(a, ResidentBody<Form, In, Out, kIn, kBlocks>());
     return true;
   }
   if constexpr (kBlocks > 1) return TryResident<Form, In, Out, kIn, kBlocks / 2>(a, lanes);
@@ -299,23 +378,16 @@ HWY_INLINE bool TryResident(const RotateRows& a, size_t lanes) {
 }
 
 template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut, bool kStream>
-void RotateGroups(const RotateRows& a) {
+HWY_INLINE void RotateGroups(const RotateRows& a) {
   using Form = typename FormFor<In, Out, kIn, kOut, kStream>::Type;
-  const bool whole_pairs = Form::kOrder != AngleOrder::kEvenOdd || a.pairs % 2 == 0;
-  RotateRows group = a;
-  for (size_t g = 0; g < a.groups; ++g) {
-    bool done = false;
-    // Only the common combinations, for the sake of code size.
-    if constexpr (std::is_same_v<In, Out> && kIn == kOut) {
-      constexpr size_t kBlocks = kResidentAngles / Form::kAngles;
-      done = whole_pairs && TryResident<Form, In, Out, kIn, kBlocks>(group, Form::Lanes(a.pairs));
-    }
-    if (!done) RotateAnyWidth<Form, In, Out, kIn>(group);
-    group.in = static_cast<const char*>(group.in) + a.in_group_stride;
-    group.out = static_cast<char*>(group.out) + a.out_group_stride;
-    group.cos += a.angle_stride;
-    group.sin += a.angle_stride;
+  // Only the common combinations are made for certain widths, for the sake of code size.
+  constexpr bool kCommon = std::is_same_v<In, Out> && kIn == kOut;
+  if constexpr (kCommon) {
+    const bool whole_pairs = Form::kOrder != AngleOrder::kEvenOdd || a.pairs % 2 == 0;
+    constexpr size_t kBlocks = kResidentAngles / Form::kAngles;
+    if (whole_pairs && TryResident<Form, In, Out, kIn, kBlocks>(a, Form::Lanes(a.pairs))) return;
   }
+  ForGroups(a, AnyWidthBody<Form, In, Out, kIn, kCommon>());
 }
 
 template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
