@@ -54,13 +54,37 @@ enum class NaNs {
   kBf16,  // its low 16 bits are clear, so rounding leaves it a NaN without a test
 };
 
+// VNNI adds products of 16-bit halves to a word in one operation.
+#undef SIMDROPE_DOT_PRODUCT
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL
+#define SIMDROPE_DOT_PRODUCT 1
+#else
+#define SIMDROPE_DOT_PRODUCT 0
+#endif
+
+// bits + 0x7fff + the lowest bit of the upper half.
+template <class D, class VU = hn::Vec<Words<D>>>
+HWY_INLINE VU AddRounding(D, VU bits) {
+  const Words<D> du;
+#if SIMDROPE_DOT_PRODUCT
+  const hn::RebindToSigned<Words<D>> di;
+  const hn::Repartition<int16_t, Words<D>> d16;
+  const VU addends = hn::OrAnd(hn::Set(du, 0x7fffu), bits, hn::Set(du, 0x10000u));
+  auto unused = hn::Zero(di);
+  return hn::BitCast(du, hn::ReorderWidenMulAccumulate(di, hn::BitCast(d16, addends), hn::Set(d16, int16_t{1}),
+                                                       hn::BitCast(di, bits), unused));
+#else
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1u));
+  return hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7fffu)));
+#endif
+}
+
 // The float's bits, rounded so that the upper half is the bf16; the lower half is arbitrary.
 template <NaNs kNaNs, class D>
-HWY_INLINE hn::Vec<Words<D>> RoundToUpperHalf(D, hn::Vec<D> v) {
+HWY_INLINE hn::Vec<Words<D>> RoundToUpperHalf(D d, hn::Vec<D> v) {
   const Words<D> du;
   const auto bits = hn::BitCast(du, v);
-  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1u));
-  const auto rounded = hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7fffu)));
+  const auto rounded = AddRounding(d, bits);
   if constexpr (kNaNs == NaNs::kBf16) return rounded;
   const auto quiet = hn::Or(bits, hn::Set(du, 0x400000u));
   return hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(v)), quiet, rounded);
@@ -70,7 +94,7 @@ HWY_INLINE hn::Vec<Words<D>> RoundToUpperHalf(D, hn::Vec<D> v) {
 template <NaNs kNaNs, class D, class VU = hn::Vec<Words<D>>>
 HWY_INLINE VU RoundToWords(D d, hn::Vec<D> even, hn::Vec<D> odd) {
   const Words<D> du;
-#if !HWY_HAVE_SCALABLE && HWY_TARGET != HWY_SCALAR
+#if !HWY_HAVE_SCALABLE && HWY_TARGET != HWY_SCALAR && !SIMDROPE_DOT_PRODUCT
   if constexpr (kNaNs == NaNs::kBf16) {
     // Both at once in 16-bit lanes, 8 operations instead of 10: the upper halves, plus 1 where lower
     // half + 0x7fff + lowest upper bit reaches 2^16. (x + y + 1) / 2 reads that bit without overflow.
