@@ -10,19 +10,21 @@ namespace {
 struct Axis {
   const char* name;
   int64_t size;
-  int64_t stride;  // bytes
+  int64_t stride;
 };
 
 struct Axes {
   Axis list[3];
 };
 
-Axes AxesOf(const simdrope_tensor& t) {
-  const int64_t element = static_cast<int64_t>(SizeOf(t.dtype));
-  return {{{"batch", t.batch, t.batch_stride * element},
-           {"seq", t.seq, t.seq_stride * element},
-           {"head", t.heads, t.head_stride * element}}};
+// Strides in elements times `unit`.
+Axes AxesOf(const simdrope_tensor& t, int64_t unit) {
+  return {{{"batch", t.batch, t.batch_stride * unit},
+           {"seq", t.seq, t.seq_stride * unit},
+           {"head", t.heads, t.head_stride * unit}}};
 }
+
+Axes AxesInBytes(const simdrope_tensor& t) { return AxesOf(t, static_cast<int64_t>(SizeOf(t.dtype))); }
 
 // Bytes from the lowest element's first to the highest's last, of the axes whose |stride| is below
 // `limit`.
@@ -35,7 +37,7 @@ struct Extent {
 Extent ExtentOf(const simdrope_tensor& t, int64_t limit) {
   Extent extent;
   extent.after = t.head_dim * static_cast<int64_t>(SizeOf(t.dtype));
-  for (const Axis& axis : AxesOf(t).list) {
+  for (const Axis& axis : AxesInBytes(t).list) {
     if (axis.size < 2 || std::llabs(axis.stride) >= limit) continue;
     (axis.stride < 0 ? extent.before : extent.after) += (axis.size - 1) * std::llabs(axis.stride);
   }
@@ -44,7 +46,7 @@ Extent ExtentOf(const simdrope_tensor& t, int64_t limit) {
 
 // Whether every stride is either below `period` or a multiple of it.
 bool HasPeriod(const simdrope_tensor& t, int64_t period) {
-  for (const Axis& axis : AxesOf(t).list) {
+  for (const Axis& axis : AxesInBytes(t).list) {
     const int64_t stride = std::llabs(axis.stride);
     if (axis.size > 1 && stride >= period && stride % period != 0) return false;
   }
@@ -59,7 +61,7 @@ bool IsDisjoint(const simdrope_tensor& a, const simdrope_tensor& b) {
   if (a_data + static_cast<uintptr_t>(a_all.after) <= b_data - static_cast<uintptr_t>(b_all.before)) return true;
   if (b_data + static_cast<uintptr_t>(b_all.after) <= a_data - static_cast<uintptr_t>(a_all.before)) return true;
   // Slices of one packed tensor: apart within each period of a common stride.
-  for (const Axis& axis : AxesOf(a).list) {
+  for (const Axis& axis : AxesInBytes(a).list) {
     const int64_t period = std::llabs(axis.stride);
     if (axis.size < 2 || period == 0 || !HasPeriod(a, period) || !HasPeriod(b, period)) continue;
     const Extent a_in = ExtentOf(a, period);
@@ -98,32 +100,30 @@ simdrope_status CheckTensor(const char* name, const simdrope_tensor& t, bool is_
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.data is NULL, but it has %lld elements", name,
                 static_cast<long long>(elements));
   }
-  const char* const names[3] = {"batch", "seq", "head"};
-  const int64_t sizes[3] = {t.batch, t.seq, t.heads};
-  const int64_t strides[3] = {t.batch_stride, t.seq_stride, t.head_stride};
+  const Axes axes = AxesOf(t, 1);
   int64_t reach = t.head_dim * 4;
-  for (int a = 0; a < 3; ++a) {
+  for (const Axis& axis : axes.list) {
     int64_t bytes;
-    if (strides[a] == INT64_MIN || __builtin_mul_overflow(sizes[a] - 1, std::llabs(strides[a]), &bytes) ||
+    if (axis.stride == INT64_MIN || __builtin_mul_overflow(axis.size - 1, std::llabs(axis.stride), &bytes) ||
         __builtin_mul_overflow(bytes, 4, &bytes) || __builtin_add_overflow(reach, bytes, &reach)) {
       return Fail(SIMDROPE_INVALID_ARGUMENT, "%s: %s size %lld with stride %lld overflows the address range", name,
-                  names[a], static_cast<long long>(sizes[a]), static_cast<long long>(strides[a]));
+                  axis.name, static_cast<long long>(axis.size), static_cast<long long>(axis.stride));
     }
   }
   if (!is_output) return SIMDROPE_OK;
 
   // Each stride steps over all that smaller strides reach.
-  for (int a = 0; a < 3; ++a) {
-    if (sizes[a] < 2) continue;
-    const int64_t stride = std::llabs(strides[a]);
+  for (const Axis& axis : axes.list) {
+    if (axis.size < 2) continue;
+    const int64_t stride = std::llabs(axis.stride);
     int64_t inner = t.head_dim;
-    for (int other = 0; other < 3; ++other) {
-      const int64_t smaller = std::llabs(strides[other]);
-      if (sizes[other] > 1 && smaller < stride) inner += (sizes[other] - 1) * smaller;
+    for (const Axis& other : axes.list) {
+      const int64_t smaller = std::llabs(other.stride);
+      if (other.size > 1 && smaller < stride) inner += (other.size - 1) * smaller;
     }
     if (stride < inner) {
       return Fail(SIMDROPE_INVALID_ARGUMENT, "%s: %s stride of %lld elements makes elements of this output overlap",
-                  name, names[a], static_cast<long long>(strides[a]));
+                  name, axis.name, static_cast<long long>(axis.stride));
     }
   }
   return SIMDROPE_OK;

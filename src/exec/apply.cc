@@ -25,7 +25,7 @@ constexpr int64_t kPrefetchedBytes = 2 << 20;
 
 // Outputs of a call that are larger than this in all, and not in place, go past the caches: they would
 // not stay there, and the lines need not be read before they are written.
-constexpr int64_t kStreamedBytes = 16 << 20;
+constexpr int64_t kPastCachesBytes = 16 << 20;
 constexpr uintptr_t kCacheLine = 64;
 
 // Consecutive elements of a head.
@@ -95,7 +95,7 @@ struct Stream {
   bool by_spare;            // in place, but to another pairing: by way of a spare head
   bool always_scale;        // rounding to bf16 without a test for NaN relies on default NaNs
   RotateFunction rotate;
-  bool streamed = false;         // the output goes past the caches
+  bool past_caches = false;      // where the output goes
   ptrdiff_t prefetch_ahead = 0;  // whole rows; 0: what comes next is not at ascending addresses
   Segment outside[3] = {};  // elements of a head outside the window
   int outside_count = 0;
@@ -127,13 +127,14 @@ struct Angles {
 class Worker {
  public:
   Worker(const Kernels& kernels, const ApplyCall& call, const std::optional<Stream>* streams, int stream_count)
-      : kernels_(kernels), call_(call), rows_(call.rows), streams_(streams), stream_count_(stream_count), by_batch_(WalksBatch(streams[0]->in)) {
-    for (int i = 0; i < stream_count; ++i) {
-      heads_ += streams[i]->in.heads;
-    }
+      : kernels_(kernels),
+        call_(call),
+        rows_(call.rows),
+        streams_(streams),
+        stream_count_(stream_count),
+        by_batch_(WalksBatch(streams[0]->in)) {
+    for (int i = 0; i < stream_count; ++i) heads_ += streams[i]->in.heads;
   }
-
-  int64_t heads() const { return heads_; }
 
   // Items are (token, head) with the heads of Q, K and V in turn; tokens count through the batch. Divisions
   // cost as much as a few rows: a whole call needs none.
@@ -161,8 +162,8 @@ class Worker {
         ++b;
       }
     }
-    if (std::any_of(streams_, streams_ + stream_count_, [](const auto& stream) { return stream->streamed; })) {
-      kernels_.finish_streaming();
+    if (std::any_of(streams_, streams_ + stream_count_, [](const auto& stream) { return stream->past_caches; })) {
+      kernels_.finish_past_caches();
     }
   }
 
@@ -278,7 +279,7 @@ class Worker {
                           pairs(),
                           stream.prefetch_ahead,
                           block.end,
-                          stream.streamed};
+                          stream.past_caches};
     if (stream.by_spare) {
       RotateBySpare(stream, angles, args, block);
     } else {
@@ -313,8 +314,8 @@ class Worker {
     ForHeads(block, [&](int64_t t, int64_t h) {
       const char* in = block.in_at(t, h) + from;
       char* out = block.out_at(t, h) + to;
-      if (plain && stream.streamed) {
-        kernels_.stream(in, out, count * static_cast<size_t>(stream.from.element));
+      if (plain && stream.past_caches) {
+        kernels_.copy_past_caches(in, out, count * static_cast<size_t>(stream.from.element));
       } else if (plain) {
         std::memcpy(out, in, count * static_cast<size_t>(stream.from.element));
       } else {
@@ -396,7 +397,7 @@ ptrdiff_t PrefetchAhead(const Stream& stream) {
 }
 
 // Whether each segment of a head begins and ends with a cache line of the output.
-bool CanStream(const Stream& stream, const ApplyCall& call) {
+bool CanGoPastCaches(const Stream& stream, const ApplyCall& call) {
   const ByteStrides& to = stream.to;
   const Window& w = call.window;
   if (stream.in_place || stream.in.dtype != stream.out.dtype || w.pairing != call.output_pairing) return false;
@@ -429,7 +430,7 @@ void Apply(const Kernels& kernels, const ApplyCall& call) {
   const int64_t tokens = streams[0]->in.batch * streams[0]->in.seq;
   if (tokens == 0) return;
   for (int i = 0; i < count; ++i) {
-    if (tokens * bytes_out_of_place > kStreamedBytes) streams[i]->streamed = CanStream(*streams[i], call);
+    if (tokens * bytes_out_of_place > kPastCachesBytes) streams[i]->past_caches = CanGoPastCaches(*streams[i], call);
     if (tokens * bytes_per_token >= kPrefetchedBytes) streams[i]->prefetch_ahead = PrefetchAhead(*streams[i]);
   }
 

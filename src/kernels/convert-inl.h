@@ -167,10 +167,10 @@ HWY_INLINE hn::Vec<Halves<D>> F16OfFloat([[maybe_unused]] D d, hn::Vec<D> v) {
 
 // ---- stores
 
-// Past the caches if kStream, where the vector is not too small for that; `p` is aligned to it then.
-template <bool kStream, class V, class D, class T>
+// Past the caches if kPastCaches, where the vector is not too small for that; `p` is aligned to it then.
+template <bool kPastCaches, class V, class D, class T>
 HWY_INLINE void StoreVector(V v, D d, T* p) {
-  if constexpr (kStream && HWY_TARGET != HWY_SCALAR && hn::MaxLanes(D()) * sizeof(T) >= 16) {
+  if constexpr (kPastCaches && HWY_TARGET != HWY_SCALAR && hn::MaxLanes(D()) * sizeof(T) >= 16) {
     hn::Stream(v, d, p);
   } else {
     hn::StoreU(v, d, p);
@@ -192,17 +192,17 @@ HWY_INLINE hn::Vec<D> LoadFloats(D d, const Bf16* p) {
   return FromLowerHalf(d, hn::PromoteTo(Words<D>(), hn::LoadU(Halves<D>(), Bits(p))));
 }
 
-template <NaNs kNaNs, bool kStream, class D>
+template <NaNs kNaNs, bool kPastCaches, class D>
 HWY_INLINE void StoreFloats(hn::Vec<D> v, D d, float* p) {
-  StoreVector<kStream>(v, d, p);
+  StoreVector<kPastCaches>(v, d, p);
 }
-template <NaNs kNaNs, bool kStream, class D>
+template <NaNs kNaNs, bool kPastCaches, class D>
 HWY_INLINE void StoreFloats(hn::Vec<D> v, D d, F16* p) {
-  StoreVector<kStream>(F16OfFloat(d, v), Halves<D>(), Bits(p));
+  StoreVector<kPastCaches>(F16OfFloat(d, v), Halves<D>(), Bits(p));
 }
-template <NaNs kNaNs, bool kStream, class D>
+template <NaNs kNaNs, bool kPastCaches, class D>
 HWY_INLINE void StoreFloats(hn::Vec<D> v, D d, Bf16* p) {
-  StoreVector<kStream>(Narrow(d, hn::ShiftRight<16>(RoundToUpperHalf<kNaNs>(d, v))), Halves<D>(), Bits(p));
+  StoreVector<kPastCaches>(Narrow(d, hn::ShiftRight<16>(RoundToUpperHalf<kNaNs>(d, v))), Halves<D>(), Bits(p));
 }
 
 // ---- interleaved elements: x0 y0 x1 y1 ...
@@ -236,24 +236,24 @@ HWY_INLINE void LoadInterleaved(D d, const Bf16* p, hn::Vec<D>& x, hn::Vec<D>& y
 }
 #endif
 
-template <NaNs kNaNs, bool kStream, class D>
+template <NaNs kNaNs, bool kPastCaches, class D>
 HWY_INLINE void StoreInterleaved(hn::Vec<D> x, hn::Vec<D> y, D d, float* p) {
   hn::StoreInterleaved2(x, y, d, p);
 }
-template <NaNs kNaNs, bool kStream, class D>
+template <NaNs kNaNs, bool kPastCaches, class D>
 HWY_INLINE void StoreInterleaved(hn::Vec<D> x, hn::Vec<D> y, D d, F16* p) {
   hn::StoreInterleaved2(F16OfFloat(d, x), F16OfFloat(d, y), Halves<D>(), Bits(p));
 }
 #if HWY_TARGET != HWY_SCALAR
-template <NaNs kNaNs, bool kStream, class D>
+template <NaNs kNaNs, bool kPastCaches, class D>
 HWY_INLINE void StoreInterleaved(hn::Vec<D> x, hn::Vec<D> y, D d, Bf16* p) {
-  StoreVector<kStream>(hn::BitCast(TwoHalves<D>(), RoundToWords<kNaNs>(d, x, y)), TwoHalves<D>(), Bits(p));
+  StoreVector<kPastCaches>(hn::BitCast(TwoHalves<D>(), RoundToWords<kNaNs>(d, x, y)), TwoHalves<D>(), Bits(p));
 }
 #else
-template <NaNs kNaNs, bool kStream, class D>
+template <NaNs kNaNs, bool kPastCaches, class D>
 HWY_INLINE void StoreInterleaved(hn::Vec<D> x, hn::Vec<D> y, D d, Bf16* p) {
-  StoreFloats<kNaNs, kStream>(x, d, p);
-  StoreFloats<kNaNs, kStream>(y, d, p + 1);
+  StoreFloats<kNaNs, kPastCaches>(x, d, p);
+  StoreFloats<kNaNs, kPastCaches>(y, d, p + 1);
 }
 #endif
 

@@ -47,8 +47,8 @@ constexpr Kernels MakeKernels() {
   FillOutputs<float>(k, SIMDROPE_F32);
   FillOutputs<F16>(k, SIMDROPE_F16);
   FillOutputs<Bf16>(k, SIMDROPE_BF16);
-  k.stream = &Stream;
-  k.finish_streaming = &FinishStreaming;
+  k.copy_past_caches = &CopyPastCaches;
+  k.finish_past_caches = &FinishPastCaches;
   k.cos_sin_of_phases = &CosSinOfPhases;
   k.cos_sin_of_turns = &CosSinOfTurns;
   k.cos_sin_of_angles = &CosSinOfAngles;

@@ -33,9 +33,9 @@ struct RotateRows {
   // `prefetch_end`: the caller will go on to there in this call and the next ones. 0: none.
   ptrdiff_t prefetch_ahead;
   const void* prefetch_end;
-  // Results may go past the caches, until finish_streaming: `out`, its strides, the split and the bytes of
+  // Results may go past the caches, until finish_past_caches: `out`, its strides, the split and the bytes of
   // `pairs` elements are multiples of 64, and types and pairings of input and output are the same.
-  bool streams;
+  bool past_caches;
 };
 using RotateFunction = void (*)(const RotateRows&);
 
@@ -67,10 +67,10 @@ struct Kernels {
   // out[i] = in[i] * scale for n elements, rounded once; any of the three types to any other.
   void (*copy[3][3])(const void* in, void* out, size_t n, float scale);
 
-  // Copies n bytes past the caches; `out` and n are multiples of 64. What a task streams becomes visible to
-  // other threads with finish_streaming.
-  void (*stream)(const void* in, void* out, size_t n);
-  void (*finish_streaming)();
+  // Copies n bytes past the caches; `out` and n are multiples of 64. What a task writes so
+  // becomes visible to other threads with finish_past_caches.
+  void (*copy_past_caches)(const void* in, void* out, size_t n);
+  void (*finish_past_caches)();
 
   // Rows of cos and sin. Results to 0.501 ULP of the row's own angle:
   void (*cos_sin_of_phases)(const PhaseRows&, Magnitude, size_t pairs, float* cos, float* sin);

@@ -38,7 +38,7 @@ HWY_INLINE void RotatePair(D, V x, V y, V cos, V sin, V& x_out, V& y_out) {
 //   Block(d, i, angles...) the rotation
 
 // Any types, any pairings: x and y in separate vectors. Natural angles.
-template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut, bool kStream>
+template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut, bool kPastCaches>
 struct SeparateForm {
   static constexpr AngleOrder kOrder = AngleOrder::kNatural;
   static constexpr size_t kAngles = 2;
@@ -72,10 +72,10 @@ struct SeparateForm {
     RotatePair(d, x, y, cos, sin, x_out, y_out);
     constexpr NaNs kNaNs = kNaNsOf<In, Out>;
     if constexpr (kOut == SIMDROPE_HALF) {
-      StoreFloats<kNaNs, kStream>(x_out, d, out + i);
-      StoreFloats<kNaNs, kStream>(y_out, d, out + out_split + i);
+      StoreFloats<kNaNs, kPastCaches>(x_out, d, out + i);
+      StoreFloats<kNaNs, kPastCaches>(y_out, d, out + out_split + i);
     } else {
-      StoreInterleaved<kNaNs, kStream>(x_out, y_out, d, out + 2 * i);
+      StoreInterleaved<kNaNs, kPastCaches>(x_out, y_out, d, out + 2 * i);
     }
   }
 };
@@ -84,7 +84,7 @@ struct SeparateForm {
 
 // Interleaved in and out without separating the elements: each is multiplied by its cos, its
 // neighbour by its signed sin. One shuffle a vector.
-template <class In, class Out, bool kStream>
+template <class In, class Out, bool kPastCaches>
 struct NeighbourForm {
   static constexpr AngleOrder kOrder = AngleOrder::kSigned;
   static constexpr size_t kAngles = 2;
@@ -110,13 +110,13 @@ struct NeighbourForm {
   HWY_INLINE void Block(D d, size_t i, V cos, V signed_sin) const {
     const auto v = LoadFloats(d, in + i);
     const auto rotated = hn::MulAdd(hn::Reverse2(d, v), signed_sin, hn::Mul(v, cos));
-    StoreFloats<kNaNsOf<In, Out>, kStream>(rotated, d, out + i);
+    StoreFloats<kNaNsOf<In, Out>, kPastCaches>(rotated, d, out + i);
   }
 };
 
 // bf16 halves as words of two elements, without widening or narrowing shuffles: the even pairs are the
 // lower halves of the words, the odd pairs the upper ones. Angles in even-odd order.
-template <bool kStream>
+template <bool kPastCaches>
 struct WordsForm {
   static constexpr AngleOrder kOrder = AngleOrder::kEvenOdd;
   static constexpr size_t kAngles = 4;
@@ -151,29 +151,29 @@ struct WordsForm {
     V x_even, y_even, x_odd, y_odd;
     RotatePair(d, FromLowerHalf(d, x), FromLowerHalf(d, y), cos_even, sin_even, x_even, y_even);
     RotatePair(d, FromUpperHalf(d, x), FromUpperHalf(d, y), cos_odd, sin_odd, x_odd, y_odd);
-    StoreInterleaved<NaNs::kBf16, kStream>(x_even, x_odd, d, out + 2 * i);
-    StoreInterleaved<NaNs::kBf16, kStream>(y_even, y_odd, d, out + out_split + 2 * i);
+    StoreInterleaved<NaNs::kBf16, kPastCaches>(x_even, x_odd, d, out + 2 * i);
+    StoreInterleaved<NaNs::kBf16, kPastCaches>(y_even, y_odd, d, out + out_split + 2 * i);
   }
 };
 
 #endif
 
-template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut, bool kStream>
+template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut, bool kPastCaches>
 struct FormFor {
-  using Type = SeparateForm<In, Out, kIn, kOut, kStream>;
+  using Type = SeparateForm<In, Out, kIn, kOut, kPastCaches>;
 };
 #if HWY_TARGET != HWY_SCALAR
-template <class In, class Out, bool kStream>
-struct FormFor<In, Out, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED, kStream> {
-  using Type = NeighbourForm<In, Out, kStream>;
+template <class In, class Out, bool kPastCaches>
+struct FormFor<In, Out, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED, kPastCaches> {
+  using Type = NeighbourForm<In, Out, kPastCaches>;
 };
-template <bool kStream>
-struct FormFor<Bf16, Bf16, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED, kStream> {
-  using Type = SeparateForm<Bf16, Bf16, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED, kStream>;
+template <bool kPastCaches>
+struct FormFor<Bf16, Bf16, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED, kPastCaches> {
+  using Type = SeparateForm<Bf16, Bf16, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED, kPastCaches>;
 };
-template <bool kStream>
-struct FormFor<Bf16, Bf16, SIMDROPE_HALF, SIMDROPE_HALF, kStream> {
-  using Type = WordsForm<kStream>;
+template <bool kPastCaches>
+struct FormFor<Bf16, Bf16, SIMDROPE_HALF, SIMDROPE_HALF, kPastCaches> {
+  using Type = WordsForm<kPastCaches>;
 };
 #endif
 
@@ -377,9 +377,9 @@ HWY_INLINE bool TryResident(const RotateRows& a, size_t lanes) {
   return false;
 }
 
-template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut, bool kStream>
+template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut, bool kPastCaches>
 HWY_INLINE void RotateGroups(const RotateRows& a) {
-  using Form = typename FormFor<In, Out, kIn, kOut, kStream>::Type;
+  using Form = typename FormFor<In, Out, kIn, kOut, kPastCaches>::Type;
   // Only the common combinations are made for certain widths, for the sake of code size.
   constexpr bool kCommon = std::is_same_v<In, Out> && kIn == kOut;
   if constexpr (kCommon) {
@@ -393,19 +393,19 @@ HWY_INLINE void RotateGroups(const RotateRows& a) {
 template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
 void Rotate(const RotateRows& a) {
   if constexpr (std::is_same_v<In, Out> && kIn == kOut) {
-    if (a.streams) return RotateGroups<In, Out, kIn, kOut, true>(a);
+    if (a.past_caches) return RotateGroups<In, Out, kIn, kOut, true>(a);
   }
   RotateGroups<In, Out, kIn, kOut, false>(a);
 }
 
-inline void Stream(const void* in, void* out, size_t n) {
+inline void CopyPastCaches(const void* in, void* out, size_t n) {
   const hn::CappedTag<uint8_t, 64> d;
   const uint8_t* from = static_cast<const uint8_t*>(in);
   uint8_t* to = static_cast<uint8_t*>(out);
   for (size_t i = 0; i < n; i += hn::Lanes(d)) hn::Stream(hn::LoadU(d, from + i), d, to + i);
 }
 
-inline void FinishStreaming() { hwy::FlushStream(); }
+inline void FinishPastCaches() { hwy::FlushStream(); }
 
 // out[i] = in[i] * scale.
 template <class In, class Out>
