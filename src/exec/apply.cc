@@ -18,10 +18,19 @@ constexpr size_t kAngleFloats = 4096;
 
 constexpr size_t kMaxTokensInBlock = 64;
 
-// How far ahead to prefetch (the design's figures on Zen 5), and the size of a call from which on its
-// data is not in a core's own caches; below it the instructions cost more than they save.
-constexpr ptrdiff_t kPrefetchBytes = 4096;
-constexpr int64_t kPrefetchedBytes = 2 << 20;
+// Heads that share each row of angles while it is loaded, where the tokens of a head lie closer together than the
+// heads of a token.
+constexpr int64_t kHeadsTogether = 4;
+
+// How far ahead to prefetch into the first-level cache, and into the second.
+constexpr ptrdiff_t kNearBytes = 4096;
+constexpr ptrdiff_t kFarBytes = 2 * kNearBytes;
+
+// Bytes of a call from which on its data is not in a core's own caches, and not in any: with less, the
+// instructions for prefetching cost more than they save.
+constexpr int64_t kBeyondOwnCaches = 2 << 20;
+constexpr int64_t kBeyondAllCaches = 192 << 20;
+constexpr int64_t kPrefetchedPastCaches = 64 << 20;  // for both, where stores do not pass through the caches
 
 // Outputs of a call that are larger than this in all, and not in place, go past the caches: they would
 // not stay there, and the lines need not be read before they are written.
@@ -95,8 +104,9 @@ struct Stream {
   bool by_spare;            // in place, but to another pairing: by way of a spare head
   bool always_scale;        // rounding to bf16 without a test for NaN relies on default NaNs
   RotateFunction rotate;
-  bool past_caches = false;      // where the output goes
-  ptrdiff_t prefetch_ahead = 0;  // whole rows; 0: what comes next is not at ascending addresses
+  bool past_caches = false;     // where the output goes
+  ptrdiff_t prefetch_near = 0;  // whole rows; 0: none
+  ptrdiff_t prefetch_far = 0;
   Segment outside[3] = {};  // elements of a head outside the window
   int outside_count = 0;
 };
@@ -228,25 +238,19 @@ class Worker {
 
   void RunTokens(const Stream& stream, TokenAction action, float scale, int64_t b, int64_t s, Range tokens,
                  Range heads) {
-    HeadBlock block{stream.in_at(b, s + tokens.begin, heads.begin),
-                    stream.out_at(b, s + tokens.begin, heads.begin),
-                    stream.from.head,
-                    stream.to.head,
-                    stream.from.token,
-                    stream.to.token,
-                    heads.end - heads.begin,
-                    tokens.end - tokens.begin,
-                    stream.in_at(b, seq_end_, 0)};
-    Angles angles = angles_;
-    angles.cos += tokens.begin * angles.stride;
-    angles.sin += tokens.begin * angles.stride;
-    if (stream.token_major) return RunHeads(stream, action, scale, angles, block);
-    block.heads = 1;
-    for (int64_t h = heads.begin; h < heads.end; ++h) {
-      block.end = stream.in_at(b, seq_end_, h);
-      RunHeads(stream, action, scale, angles, block);
-      block.in += stream.from.head;
-      block.out += stream.to.head;
+    // What lies outside a window is copied while its surroundings are near.
+    const bool token_by_token = stream.token_major && stream.outside_count > 0 && !stream.in_place;
+    const int64_t heads_together = stream.token_major ? heads.end - heads.begin : kHeadsTogether;
+    const int64_t tokens_together = token_by_token ? 1 : tokens.end - tokens.begin;
+    for (int64_t t = tokens.begin; t < tokens.end; t += tokens_together) {
+      const Angles angles{angles_.cos + t * angles_.stride, angles_.sin + t * angles_.stride, angles_.stride};
+      for (int64_t h = heads.begin; h < heads.end; h += heads_together) {
+        const int64_t head_count = std::min(heads_together, heads.end - h);
+        RunHeads(stream, action, scale, angles,
+                 {stream.in_at(b, s + t, h), stream.out_at(b, s + t, h), stream.from.head, stream.to.head,
+                  stream.from.token, stream.to.token, head_count, tokens_together,
+                  stream.token_major ? stream.in_at(b, seq_end_, 0) : stream.in_at(b, seq_end_, h + head_count - 1)});
+      }
     }
   }
 
@@ -277,7 +281,8 @@ class Worker {
                           static_cast<size_t>(block.tokens),
                           static_cast<size_t>(block.heads),
                           pairs(),
-                          stream.prefetch_ahead,
+                          stream.prefetch_near,
+                          stream.prefetch_far,
                           block.end,
                           stream.past_caches};
     if (stream.by_spare) {
@@ -315,7 +320,7 @@ class Worker {
       const char* in = block.in_at(t, h) + from;
       char* out = block.out_at(t, h) + to;
       if (plain && stream.past_caches) {
-        kernels_.copy_past_caches(in, out, count * static_cast<size_t>(stream.from.element));
+        kernels_.copy_past_caches(in, out, count * static_cast<size_t>(stream.from.element), stream.prefetch_far);
       } else if (plain) {
         std::memcpy(out, in, count * static_cast<size_t>(stream.from.element));
       } else {
@@ -388,12 +393,12 @@ class Worker {
   alignas(64) float own_[kAngleFloats];  // rows that are not used where they lie
 };
 
-// Rows follow each other in memory along the heads of a token and on to the next token, or along the
-// tokens of a head; 0 if they do not.
-ptrdiff_t PrefetchAhead(const Stream& stream) {
+// Whole rows of at least `bytes`, where rows follow each other in memory along the heads of a token and on to
+// the next token, or along the tokens of a head; else 0.
+ptrdiff_t Ahead(const Stream& stream, ptrdiff_t bytes) {
   const ptrdiff_t row = stream.token_major ? stream.from.head : stream.from.token;
   const bool goes_on = !stream.token_major || stream.in.heads * stream.from.head == stream.from.token;
-  return row > 0 && goes_on ? (kPrefetchBytes + row - 1) / row * row : 0;
+  return row > 0 && goes_on ? (bytes + row - 1) / row * row : 0;
 }
 
 // Whether each segment of a head begins and ends with a cache line of the output.
@@ -430,8 +435,15 @@ void Apply(const Kernels& kernels, const ApplyCall& call) {
   const int64_t tokens = streams[0]->in.batch * streams[0]->in.seq;
   if (tokens == 0) return;
   for (int i = 0; i < count; ++i) {
-    if (tokens * bytes_out_of_place > kPastCachesBytes) streams[i]->past_caches = CanGoPastCaches(*streams[i], call);
-    if (tokens * bytes_per_token >= kPrefetchedBytes) streams[i]->prefetch_ahead = PrefetchAhead(*streams[i]);
+    Stream& stream = *streams[i];
+    if (tokens * bytes_out_of_place > kPastCachesBytes) stream.past_caches = CanGoPastCaches(stream, call);
+    const int64_t bytes = tokens * bytes_per_token;
+    if (bytes >= (stream.past_caches ? kPrefetchedPastCaches : kBeyondOwnCaches)) {
+      stream.prefetch_near = Ahead(stream, kNearBytes);
+    }
+    if (bytes >= (stream.past_caches ? kPrefetchedPastCaches : kBeyondAllCaches)) {
+      stream.prefetch_far = Ahead(stream, kFarBytes);
+    }
   }
 
   ForRanges(call.options, tokens * heads, heads, tokens * bytes_per_token, [&](Range items) {

@@ -23,15 +23,28 @@ enum class AngleOrder {
 
 #if HWY_TARGET != HWY_SCALAR
 
-// p[0] p[0] p[1] p[1] ..., the first of two negated if kSigned. At least two lanes.
-template <bool kSigned, class D>
+// p[0] p[0] p[1] p[1] ... At least two lanes.
+template <class D>
 HWY_INLINE hn::Vec<D> LoadTwice(D d, const float* p) {
+#if !HWY_HAVE_SCALABLE
+  if constexpr (hn::MaxLanes(D()) > 4) {
+    alignas(64) static constexpr int32_t kTwice[16] = {0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7};
+    const auto once = hn::LoadU(hn::Half<D>(), p);
+    return hn::TableLookupLanes(hn::ZeroExtendVector(d, once), hn::SetTableIndices(d, kTwice));
+  }
+#endif
   const hn::Repartition<uint64_t, D> d64;
+  const hn::Rebind<uint32_t, decltype(d64)> du;
   const hn::Rebind<float, decltype(d64)> once;
-  const auto bits = hn::PromoteTo(d64, hn::BitCast(hn::RebindToUnsigned<decltype(once)>(), hn::LoadU(once, p)));
-  auto both = hn::Or(bits, hn::ShiftLeft<32>(bits));
-  if constexpr (kSigned) both = hn::Xor(both, hn::Set(d64, uint64_t{0x80000000u}));
-  return hn::BitCast(d, both);
+  const auto bits = hn::PromoteTo(d64, hn::BitCast(du, hn::LoadU(once, p)));
+  return hn::BitCast(d, hn::Or(bits, hn::ShiftLeft<32>(bits)));
+}
+
+// The same, the first of each two negated.
+template <class D>
+HWY_INLINE hn::Vec<D> LoadSigned(D d, const float* p) {
+  const hn::Repartition<uint64_t, D> d64;
+  return hn::Xor(LoadTwice(d, p), hn::BitCast(d, hn::Set(d64, uint64_t{0x80000000u})));
 }
 
 template <bool kSigned>
@@ -40,7 +53,7 @@ struct StoreTwice {
   float* out;
   template <class D>
   HWY_INLINE void operator()(D d, size_t i) const {
-    hn::StoreU(LoadTwice<kSigned>(d, in + i / 2), d, out + i);
+    hn::StoreU(kSigned ? LoadSigned(d, in + i / 2) : LoadTwice(d, in + i / 2), d, out + i);
   }
 };
 

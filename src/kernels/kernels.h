@@ -29,9 +29,11 @@ struct RotateRows {
   size_t groups;
   size_t rows;
   size_t pairs;
-  // While working on a row, the one `prefetch_ahead` bytes on is fetched if it begins before
-  // `prefetch_end`: the caller will go on to there in this call and the next ones. 0: none.
-  ptrdiff_t prefetch_ahead;
+  // While working on a row, the one `prefetch_near` bytes on is fetched into the first-level cache and the one
+  // `prefetch_far` bytes on into the second, if they begin before `prefetch_end`: the caller will go on to
+  // there in this call and the next ones. 0: none.
+  ptrdiff_t prefetch_near;
+  ptrdiff_t prefetch_far;
   const void* prefetch_end;
   // Results may go past the caches, until finish_past_caches: `out`, its strides, the split and the bytes of
   // `pairs` elements are multiples of 64, and types and pairings of input and output are the same.
@@ -68,8 +70,9 @@ struct Kernels {
   void (*copy[3][3])(const void* in, void* out, size_t n, float scale);
 
   // Copies n bytes past the caches; `out` and n are multiples of 64. What a task writes so
-  // becomes visible to other threads with finish_past_caches.
-  void (*copy_past_caches)(const void* in, void* out, size_t n);
+  // becomes visible to other threads with finish_past_caches. What lies `prefetch_far` bytes on from `in` is
+  // fetched into the second-level cache, unless that is 0.
+  void (*copy_past_caches)(const void* in, void* out, size_t n, ptrdiff_t prefetch_far);
   void (*finish_past_caches)();
 
   // Rows of cos and sin. Results to 0.501 ULP of the row's own angle:

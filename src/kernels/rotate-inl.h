@@ -103,7 +103,7 @@ struct NeighbourForm {
   }
   template <size_t k, class D>
   static HWY_INLINE hn::Vec<D> NaturalAngle(D d, const RotateRows& a, size_t i) {
-    return LoadTwice<k == 1>(d, (k == 0 ? a.cos : a.sin) + i / 2);
+    return k == 0 ? LoadTwice(d, a.cos + i / 2) : LoadSigned(d, a.sin + i / 2);
   }
 
   template <class D, class V = hn::Vec<D>>
@@ -156,6 +156,42 @@ struct WordsForm {
   }
 };
 
+// f16 halves past the caches: two vectors of floats at a time, so that stores are as wide as vectors. Natural
+// angles. An even number of pairs.
+struct JoinedForm {
+  static constexpr AngleOrder kOrder = AngleOrder::kNatural;
+  static constexpr size_t kAngles = 4;
+  static constexpr size_t kSmallest = 1;
+  const F16* in;
+  F16* out;
+  ptrdiff_t in_split;
+  ptrdiff_t out_split;
+
+  static size_t Lanes(size_t pairs) { return pairs / 2; }
+  static constexpr size_t Pairs(size_t lanes) { return 2 * lanes; }
+
+  template <size_t k, class D>
+  static HWY_INLINE hn::Vec<D> Angle(D d, const RotateRows& a, size_t i) {
+    return hn::LoadU(d, (k % 2 == 0 ? a.cos : a.sin) + 2 * i + (k < 2 ? 0 : hn::Lanes(d)));
+  }
+  template <size_t k, class D>
+  static HWY_INLINE hn::Vec<D> NaturalAngle(D d, const RotateRows& a, size_t i) {
+    return Angle<k>(d, a, i);
+  }
+
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE void Block(D d, size_t i, V cos0, V sin0, V cos1, V sin1) const {
+    const size_t lower = 2 * i;
+    const size_t upper = lower + hn::Lanes(d);
+    V x0, y0, x1, y1;
+    RotatePair(d, LoadFloats(d, in + lower), LoadFloats(d, in + in_split + lower), cos0, sin0, x0, y0);
+    RotatePair(d, LoadFloats(d, in + upper), LoadFloats(d, in + in_split + upper), cos1, sin1, x1, y1);
+    const TwoHalves<D> dh;
+    StoreVector<true>(hn::Combine(dh, F16OfFloat(d, x1), F16OfFloat(d, x0)), dh, Bits(out + lower));
+    StoreVector<true>(hn::Combine(dh, F16OfFloat(d, y1), F16OfFloat(d, y0)), dh, Bits(out + out_split + lower));
+  }
+};
+
 #endif
 
 template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut, bool kPastCaches>
@@ -175,26 +211,63 @@ template <bool kPastCaches>
 struct FormFor<Bf16, Bf16, SIMDROPE_HALF, SIMDROPE_HALF, kPastCaches> {
   using Type = WordsForm<kPastCaches>;
 };
+template <>
+struct FormFor<F16, F16, SIMDROPE_HALF, SIMDROPE_HALF, true> {
+  using Type = JoinedForm;
+};
 #endif
 
 // The hardware prefetcher alone does not keep up with rows of 512-bit vectors (docs/performance.md).
-template <class In, simdrope_pairing kIn>
-HWY_INLINE void PrefetchRow(const char* row, size_t pairs, ptrdiff_t split) {
+template <class In, simdrope_pairing kIn, class Fetch>
+HWY_INLINE void FetchRow(const char* row, size_t pairs, ptrdiff_t split, const Fetch& fetch) {
   constexpr size_t kLine = 64;
   const size_t bytes = (kIn == SIMDROPE_HALF ? pairs : 2 * pairs) * sizeof(In);
   for (size_t byte = 0; byte < bytes; byte += kLine) {
-    hwy::Prefetch(row + byte);
-    if constexpr (kIn == SIMDROPE_HALF) hwy::Prefetch(row + split * ptrdiff_t{sizeof(In)} + byte);
+    fetch(row + byte);
+    if constexpr (kIn == SIMDROPE_HALF) fetch(row + split * ptrdiff_t{sizeof(In)} + byte);
   }
 }
 
-// While working on how many of the rows one further on is to be fetched.
-HWY_INLINE size_t FetchingRows(const RotateRows& a) {
-  const ptrdiff_t room = static_cast<const char*>(a.prefetch_end) - static_cast<const char*>(a.in) - a.prefetch_ahead;
-  if (a.prefetch_ahead == 0 || room <= 0) return 0;
+struct IntoFirstLevel {
+  HWY_INLINE void operator()(const char* p) const { hwy::Prefetch(p); }
+};
+struct IntoSecondLevel {
+  HWY_INLINE void operator()([[maybe_unused]] const char* p) const {
+#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
+    __builtin_prefetch(p, 0, 2);
+#endif
+  }
+};
+
+// While working on how many of the rows the one `ahead` bytes on is to be fetched.
+HWY_INLINE size_t FetchingRows(const RotateRows& a, ptrdiff_t ahead) {
+  const ptrdiff_t room = static_cast<const char*>(a.prefetch_end) - static_cast<const char*>(a.in) - ahead;
+  if (ahead == 0 || room <= 0) return 0;
   if (room > static_cast<ptrdiff_t>(a.rows - 1) * a.in_stride) return a.rows;
   return static_cast<size_t>((room + a.in_stride - 1) / a.in_stride);
 }
+
+template <class In, simdrope_pairing kIn>
+class Prefetcher {
+ public:
+  HWY_INLINE explicit Prefetcher(const RotateRows& a)
+      : near_(a.prefetch_near),
+        far_(a.prefetch_far),
+        near_rows_(FetchingRows(a, near_)),
+        far_rows_(FetchingRows(a, far_)) {}
+
+  // `pairs` of row r, at `row`, are about to be read.
+  HWY_INLINE void Fetch(const char* row, size_t r, size_t pairs, ptrdiff_t split) const {
+    if (r < near_rows_) FetchRow<In, kIn>(row + near_, pairs, split, IntoFirstLevel());
+    if (r < far_rows_) FetchRow<In, kIn>(row + far_, pairs, split, IntoSecondLevel());
+  }
+
+ private:
+  ptrdiff_t near_;
+  ptrdiff_t far_;
+  size_t near_rows_;
+  size_t far_rows_;
+};
 
 // Vectors of angles that leave enough registers for the rest.
 inline constexpr size_t kResidentAngles =
@@ -259,9 +332,9 @@ template <class Form, class In, class Out, simdrope_pairing kIn, class Blocks>
 HWY_INLINE void RotateLoading(const RotateRows& a, const Blocks& blocks) {
   const char* in = static_cast<const char*>(a.in);
   char* out = static_cast<char*>(a.out);
-  const size_t fetching = FetchingRows(a);
+  const Prefetcher<In, kIn> prefetcher(a);
   for (size_t r = 0; r < a.rows; ++r) {
-    if (r < fetching) PrefetchRow<In, kIn>(in + a.prefetch_ahead, blocks.pairs(), a.in_split);
+    prefetcher.Fetch(in, r, blocks.pairs(), a.in_split);
     blocks(Form{reinterpret_cast<const In*>(in), reinterpret_cast<Out*>(out), a.in_split, a.out_split});
     in += a.in_stride;
     out += a.out_stride;
@@ -326,11 +399,9 @@ HWY_INLINE void RotateResident(D d, const RotateRows& a, Angles... angles) {
   } else {
     const char* in = static_cast<const char*>(a.in);
     char* out = static_cast<char*>(a.out);
-    const size_t fetching = FetchingRows(a);
+    const Prefetcher<In, kIn> prefetcher(a);
     for (size_t r = 0; r < a.rows; ++r) {
-      if (r < fetching) {
-        PrefetchRow<In, kIn>(in + a.prefetch_ahead, Form::Pairs(kBlocks * hn::Lanes(d)), a.in_split);
-      }
+      prefetcher.Fetch(in, r, Form::Pairs(kBlocks * hn::Lanes(d)), a.in_split);
       const Form form{reinterpret_cast<const In*>(in), reinterpret_cast<Out*>(out), a.in_split, a.out_split};
       RotateBlocks(std::integral_constant<size_t, Form::kAngles>(), form, d, angles...);
       in += a.in_stride;
@@ -398,11 +469,17 @@ void Rotate(const RotateRows& a) {
   RotateGroups<In, Out, kIn, kOut, false>(a);
 }
 
-inline void CopyPastCaches(const void* in, void* out, size_t n) {
-  const hn::CappedTag<uint8_t, 64> d;
-  const uint8_t* from = static_cast<const uint8_t*>(in);
+inline void CopyPastCaches(const void* in, void* out, size_t n, ptrdiff_t prefetch_far) {
+  constexpr size_t kLine = 64;
+  const hn::CappedTag<uint8_t, kLine> d;
+  const char* from = static_cast<const char*>(in);
   uint8_t* to = static_cast<uint8_t*>(out);
-  for (size_t i = 0; i < n; i += hn::Lanes(d)) hn::Stream(hn::LoadU(d, from + i), d, to + i);
+  for (const char* const end = from + n; from < end; from += kLine, to += kLine) {
+    if (prefetch_far != 0) IntoSecondLevel()(from + prefetch_far);
+    for (size_t i = 0; i < kLine; i += hn::Lanes(d)) {
+      hn::Stream(hn::LoadU(d, reinterpret_cast<const uint8_t*>(from) + i), d, to + i);
+    }
+  }
 }
 
 inline void FinishPastCaches() { hwy::FlushStream(); }

@@ -1,0 +1,154 @@
+// Calls too large for the caches take other ways through the kernels; their bytes are those of small calls. A slice
+// of a large call is treated as its whole would be, so that only a few tokens need to be filled and compared.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "support.h"
+
+using namespace testing;
+
+namespace {
+
+constexpr int64_t kMiB = 1 << 20;
+constexpr int64_t kTokens = 5;  // in a slice
+constexpr int64_t kQueryHeads = 6, kKeyHeads = 3;
+
+// Memory for `bytes`, of which only what is used costs anything, after a 64-byte boundary by `misalignment`.
+class Reserved {
+ public:
+  Reserved(int64_t bytes, int misalignment) : storage_(new char[static_cast<size_t>(bytes) + 128]) {
+    const uintptr_t at = reinterpret_cast<uintptr_t>(storage_.get());
+    data_ = storage_.get() + (64 - at % 64) % 64 + misalignment;
+  }
+  char* data() const { return data_; }
+
+ private:
+  std::unique_ptr<char[]> storage_;
+  char* data_;
+};
+
+struct Window {
+  int head_dim, rotary_dim, offset;
+};
+
+struct LargeCase {
+  Window window;
+  Dtype dtype;
+  Pairing pairing;
+  bool heads_first;  // BHSD
+  bool in_place;
+  int misalignment;
+  int64_t bytes;  // of Q's output, at least
+};
+
+simdrope::Tensor View(void* data, const LargeCase& c, int64_t seq, int64_t heads) {
+  return c.heads_first ? simdrope::bhsd(data, c.dtype, 1, seq, heads, c.window.head_dim)
+                       : simdrope::bshd(data, c.dtype, 1, seq, heads, c.window.head_dim);
+}
+
+// Tokens [first, first + kTokens) of t.
+simdrope::Tensor TokensOf(simdrope::Tensor t, int64_t first) {
+  t.data = ElementOf(t, 0, first, 0, 0);
+  t.seq = kTokens;
+  return t;
+}
+
+template <class Visit>
+void ForRows(const simdrope::Tensor& t, const Visit& visit) {
+  const size_t bytes = static_cast<size_t>(t.head_dim * simdrope::size_of(t.dtype));
+  ForHeads(t, [&](int64_t b, int64_t s, int64_t h) { visit(ElementOf(t, b, s, h, 0), bytes, s, h); });
+}
+
+void Fill(const simdrope::Tensor& t, Random* random) {
+  ForRows(t, [&](void* row, size_t, int64_t, int64_t) {
+    for (int64_t i = 0; i < t.head_dim; ++i) {
+      Store(Rounded(random->Real(-4, 4), t.dtype), t.dtype, static_cast<char*>(row) + i * simdrope::size_of(t.dtype));
+    }
+  });
+}
+
+bool SameRows(const simdrope::Tensor& a, const simdrope::Tensor& b) {
+  bool same = true;
+  ForRows(a, [&](void* row, size_t bytes, int64_t s, int64_t h) {
+    same = same && std::memcmp(row, ElementOf(b, 0, s, h, 0), bytes) == 0;
+  });
+  return same;
+}
+
+// Whether slices at the beginning, the middle and the end of the call equal small calls.
+void CheckSlices(const LargeCase& c, Random* random) {
+  const int64_t row = c.window.head_dim * simdrope::size_of(c.dtype);
+  const int64_t slices = c.bytes / (row * kQueryHeads * kTokens) + 1;
+  const int64_t seq = slices * kTokens;
+
+  simdrope::Config config(c.window.head_dim);
+  config.rotary_dim = c.window.rotary_dim;
+  config.rotary_offset = c.window.offset;
+  config.pairing = c.pairing;
+  const simdrope::Rope rope = *simdrope::Rope::create(config);
+
+  const Reserved q_in(seq * kQueryHeads * row, c.misalignment), k_in(seq * kKeyHeads * row, c.misalignment);
+  const Reserved q_out(seq * kQueryHeads * row, c.misalignment), k_out(seq * kKeyHeads * row, c.misalignment);
+  simdrope::QKV in, out;
+  in.q = View(q_in.data(), c, seq, kQueryHeads);
+  in.k = View(k_in.data(), c, seq, kKeyHeads);
+  out.q = c.in_place ? simdrope::Tensor(in.q) : View(q_out.data(), c, seq, kQueryHeads);
+  out.k = c.in_place ? simdrope::Tensor(in.k) : View(k_out.data(), c, seq, kKeyHeads);
+
+  Buffer q_small(kTokens * kQueryHeads * row), k_small(kTokens * kKeyHeads * row);
+  simdrope::QKV small_in, small_out;
+  small_out.q = View(q_small.data(), c, kTokens, kQueryHeads);
+  small_out.k = View(k_small.data(), c, kTokens, kKeyHeads);
+
+  for (const int64_t slice : {int64_t{0}, slices / 2, slices - 1}) {
+    CAPTURE(slice);
+    const int64_t first = slice * kTokens;
+    small_in.q = TokensOf(in.q, first);
+    small_in.k = TokensOf(in.k, first);
+    Fill(small_in.q, random);
+    Fill(small_in.k, random);
+    REQUIRE(simdrope::apply(rope.stream(first), small_in, small_out).ok());
+
+    simdrope::Options options;
+    options.slice_index = slice;
+    options.slice_count = slices;
+    REQUIRE(simdrope::apply(rope.stream(0), in, out, options).ok());
+    CHECK(SameRows(TokensOf(out.q, first), small_out.q));
+    CHECK(SameRows(TokensOf(out.k, first), small_out.k));
+  }
+  CHECK(q_small.GuardsIntact());
+  CHECK(k_small.GuardsIntact());
+}
+
+}  // namespace
+
+TEST_CASE("large calls, past the caches and with prefetching, give the bytes of small ones") {
+  constexpr Window kWindows[] = {{128, 128, 0}, {192, 64, 128}, {256, 64, 0}, {80, 80, 0}, {96, 96, 0}, {66, 34, 2}};
+  Random random(21);
+  ForEachTarget([&](const simdrope_target&) {
+    for (const Window& window : kWindows) {
+      for (const Dtype dtype : kDtypes) {
+        for (const Pairing pairing : {simdrope::half, simdrope::interleaved}) {
+          for (const bool heads_first : {false, true}) {
+            for (const int64_t bytes : {17 * kMiB, 70 * kMiB, 200 * kMiB}) {
+              for (const bool in_place : {false, true}) {
+                for (const int misalignment : {0, 4}) {
+                  if (IsQuick() && !random.Chance(8)) continue;
+                  CAPTURE(window.head_dim);
+                  CAPTURE(NameOf(dtype));
+                  CAPTURE(pairing);
+                  CAPTURE(heads_first);
+                  CAPTURE(bytes);
+                  CAPTURE(in_place);
+                  CAPTURE(misalignment);
+                  CheckSlices({window, dtype, pairing, heads_first, in_place, misalignment, bytes}, &random);
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  });
+}
