@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <optional>
+#include <new>
+#include <type_traits>
 #include <utility>
 
 #include "core/tensor.h"
@@ -111,6 +112,24 @@ struct Stream {
   int outside_count = 0;
 };
 
+// Up to three of them. Not an array of std::optional, whose clearing costs a call 10 ns.
+class Streams {
+ public:
+  template <class... Arguments>
+  Stream& Add(const Arguments&... arguments) {
+    return *new (storage_ + sizeof(Stream) * count_++) Stream(arguments...);
+  }
+  Stream* begin() { return std::launder(reinterpret_cast<Stream*>(storage_)); }
+  Stream* end() { return begin() + count_; }
+  const Stream* begin() const { return std::launder(reinterpret_cast<const Stream*>(storage_)); }
+  const Stream* end() const { return begin() + count_; }
+
+ private:
+  static_assert(std::is_trivially_destructible_v<Stream>);
+  alignas(Stream) unsigned char storage_[3 * sizeof(Stream)];
+  size_t count_ = 0;
+};
+
 // Heads of consecutive tokens that share a treatment; strides in bytes.
 struct HeadBlock {
   const char* in;
@@ -136,20 +155,19 @@ struct Angles {
 
 class Worker {
  public:
-  Worker(const Kernels& kernels, const ApplyCall& call, const std::optional<Stream>* streams, int stream_count)
+  Worker(const Kernels& kernels, const ApplyCall& call, const Streams& streams)
       : kernels_(kernels),
         call_(call),
         rows_(call.rows),
         streams_(streams),
-        stream_count_(stream_count),
-        by_batch_(WalksBatch(streams[0]->in)) {
-    for (int i = 0; i < stream_count; ++i) heads_ += streams[i]->in.heads;
+        by_batch_(WalksBatch(streams.begin()->in)) {
+    for (const Stream& stream : streams) heads_ += stream.in.heads;
   }
 
   // Items are (token, head) with the heads of Q, K and V in turn; tokens count through the batch. Divisions
   // cost as much as a few rows: a whole call needs none.
   void Run(Range items) {
-    const simdrope_tensor& shape = streams_[0]->in;
+    const simdrope_tensor& shape = streams_.begin()->in;
     const int64_t seq = by_batch_ ? shape.batch : shape.seq;
     const int64_t tokens = shape.batch * shape.seq;
     const int64_t first = items.begin == 0 ? 0 : items.begin / heads_;
@@ -172,7 +190,7 @@ class Worker {
         ++b;
       }
     }
-    if (std::any_of(streams_, streams_ + stream_count_, [](const auto& stream) { return stream->past_caches; })) {
+    if (std::any_of(streams_.begin(), streams_.end(), [](const Stream& stream) { return stream.past_caches; })) {
       kernels_.finish_past_caches();
     }
   }
@@ -195,10 +213,6 @@ class Worker {
   size_t pairs() const { return static_cast<size_t>(call_.window.pairs()); }
 
   void RunBlock(int64_t b, int64_t s, int64_t tokens, Range heads) {
-    if (rows_.rotates_all()) {
-      std::fill_n(action_, tokens, TokenAction::kRotate);
-      std::fill_n(scale_, tokens, call_.options.q_scale);
-    }
     for (int64_t t = 0; t < tokens && !rows_.rotates_all(); ++t) {
       MoveTo(b, s + t);
       action_[t] = rows_.action();
@@ -206,8 +220,7 @@ class Worker {
     }
     int64_t before = 0;
     angles_of_ = nullptr;
-    for (int i = 0; i < stream_count_; ++i) {
-      const Stream& stream = *streams_[i];
+    for (const Stream& stream : streams_) {
       const Range own{std::clamp<int64_t>(heads.begin - before, 0, stream.in.heads),
                       std::clamp<int64_t>(heads.end - before, 0, stream.in.heads)};
       before += stream.in.heads;
@@ -221,19 +234,22 @@ class Worker {
     for (int64_t t = 0; t < tokens;) {
       const TokenAction action = ActionOf(stream, t);
       const float scale = ScaleOf(stream, t);
-      int64_t end = t + 1;
+      int64_t end = rows_.rotates_all() ? tokens : t + 1;
       while (end < tokens && ActionOf(stream, end) == action && ScaleOf(stream, end) == scale) ++end;
       if (action != TokenAction::kSkip) RunTokens(stream, action, scale, b, s, {t, end}, heads);
       t = end;
     }
   }
 
+  TokenAction ActionAt(int64_t t) const { return rows_.rotates_all() ? TokenAction::kRotate : action_[t]; }
   TokenAction ActionOf(const Stream& stream, int64_t t) const {
-    return stream.rotated || action_[t] == TokenAction::kSkip ? action_[t] : TokenAction::kCopy;
+    const TokenAction action = ActionAt(t);
+    return stream.rotated || action == TokenAction::kSkip ? action : TokenAction::kCopy;
   }
 
+  float QueryScaleAt(int64_t t) const { return rows_.rotates_all() ? call_.options.q_scale : scale_[t]; }
   float ScaleOf(const Stream& stream, int64_t t) const {
-    return stream.rotated && stream.side == Side::kQuery ? scale_[t] : 1.0f;
+    return stream.rotated && stream.side == Side::kQuery ? QueryScaleAt(t) : 1.0f;
   }
 
   void RunTokens(const Stream& stream, TokenAction action, float scale, int64_t b, int64_t s, Range tokens,
@@ -356,7 +372,7 @@ class Worker {
     for (int64_t t = 0; t < tokens; t += together) {
       MoveTo(b, s + t);
       together = by_batch_ ? 1 : rows_.RowsTogether(std::min(tokens - t, room));
-      if (together == 1 && action_[t] != TokenAction::kRotate) continue;
+      if (together == 1 && ActionAt(t) != TokenAction::kRotate) continue;
       float* cos = own_ + 2 * pairs() * static_cast<size_t>(t);
       AngleRow row = rows_.Rows(stream.side, together, as_they_are ? cos : unscaled_);
       if (row.cos == cos) continue;
@@ -372,18 +388,19 @@ class Worker {
   }
 
   bool HasScale(int64_t tokens) const {
+    if (rows_.rotates_all()) return call_.options.q_scale != 1.0f;
     return std::any_of(scale_, scale_ + tokens, [](float scale) { return scale != 1.0f; });
   }
 
   const Kernels& kernels_;
   const ApplyCall& call_;
   RowSource rows_;
-  const std::optional<Stream>* streams_;
-  int stream_count_;
+  const Streams& streams_;
   int64_t heads_ = 0;
   bool by_batch_;
   int64_t seq_end_ = 0;  // where this task leaves the current batch entry
 
+  // Of each token, unless rows_.rotates_all().
   TokenAction action_[kMaxTokensInBlock];
   float scale_[kMaxTokensInBlock];  // on Q
   const Stream* angles_of_ = nullptr;
@@ -417,13 +434,12 @@ bool CanGoPastCaches(const Stream& stream, const ApplyCall& call) {
 }  // namespace
 
 void Apply(const Kernels& kernels, const ApplyCall& call) {
-  std::optional<Stream> streams[3];
-  int count = 0;
+  Streams streams;
   int64_t heads = 0;
   int64_t bytes_per_token = 0;
   int64_t bytes_out_of_place = 0;  // written for a token
   const auto add = [&](const simdrope_tensor& in, const simdrope_tensor& out, bool rotated, Side side) {
-    const Stream& stream = streams[count++].emplace(kernels, call, in, out, rotated, side);
+    const Stream& stream = streams.Add(kernels, call, in, out, rotated, side);
     heads += in.heads;
     bytes_per_token += in.heads * in.head_dim * (stream.from.element + stream.to.element);
     if (!stream.in_place) bytes_out_of_place += out.heads * out.head_dim * stream.to.element;
@@ -432,12 +448,11 @@ void Apply(const Kernels& kernels, const ApplyCall& call) {
   if (IsPresent(in.q)) add(in.q, out.q, true, Side::kQuery);
   if (IsPresent(in.k)) add(in.k, out.k, true, Side::kKey);
   if (IsPresent(in.v) && IsPresent(out.v) && !IsSameView(in.v, out.v)) add(in.v, out.v, false, Side::kKey);
-  const int64_t tokens = streams[0]->in.batch * streams[0]->in.seq;
+  const int64_t tokens = streams.begin()->in.batch * streams.begin()->in.seq;
   if (tokens == 0) return;
-  for (int i = 0; i < count; ++i) {
-    Stream& stream = *streams[i];
+  const int64_t bytes = tokens * bytes_per_token;
+  for (Stream& stream : streams) {
     if (tokens * bytes_out_of_place > kPastCachesBytes) stream.past_caches = CanGoPastCaches(stream, call);
-    const int64_t bytes = tokens * bytes_per_token;
     if (bytes >= (stream.past_caches ? kPrefetchedPastCaches : kBeyondOwnCaches)) {
       stream.prefetch_near = Ahead(stream, kNearBytes);
     }
@@ -446,8 +461,8 @@ void Apply(const Kernels& kernels, const ApplyCall& call) {
     }
   }
 
-  ForRanges(call.options, tokens * heads, heads, tokens * bytes_per_token, [&](Range items) {
-    if (items.begin < items.end) Worker(kernels, call, streams, count).Run(items);
+  ForRanges(call.options, tokens * heads, heads, bytes, [&](Range items) {
+    if (items.begin < items.end) Worker(kernels, call, streams).Run(items);
   });
 }
 
