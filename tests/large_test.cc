@@ -1,8 +1,8 @@
 // Calls too large for the caches take other ways through the kernels; their bytes are those of small calls. A slice
 // of a large call is treated as its whole would be, so that only a few tokens need to be filled and compared.
-#include <algorithm>
+#include <sys/mman.h>
+
 #include <cstring>
-#include <memory>
 
 #include "support.h"
 
@@ -14,18 +14,24 @@ constexpr int64_t kMiB = 1 << 20;
 constexpr int64_t kTokens = 5;  // in a slice
 constexpr int64_t kQueryHeads = 6, kKeyHeads = 3;
 
-// Memory for `bytes`, of which only what is used costs anything, after a 64-byte boundary by `misalignment`.
+// Memory for `bytes`, of which only what is used costs anything, after a page's boundary by `misalignment`.
 class Reserved {
  public:
-  Reserved(int64_t bytes, int misalignment) : storage_(new char[static_cast<size_t>(bytes) + 128]) {
-    const uintptr_t at = reinterpret_cast<uintptr_t>(storage_.get());
-    data_ = storage_.get() + (64 - at % 64) % 64 + misalignment;
+  Reserved(int64_t bytes, int misalignment)
+      : size_(static_cast<size_t>(bytes + misalignment)),
+        pages_(mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)),
+        misalignment_(misalignment) {
+    REQUIRE(pages_ != MAP_FAILED);
   }
-  char* data() const { return data_; }
+  ~Reserved() { munmap(pages_, size_); }
+  Reserved(const Reserved&) = delete;
+  Reserved& operator=(const Reserved&) = delete;
+  char* data() const { return static_cast<char*>(pages_) + misalignment_; }
 
  private:
-  std::unique_ptr<char[]> storage_;
-  char* data_;
+  size_t size_;
+  void* pages_;
+  int misalignment_;
 };
 
 struct Window {

@@ -373,37 +373,52 @@ HWY_INLINE void RotateAnyWidth(RotateRows a) {
   RotateLoading<Form, In, Out, kIn>(a, AnyBlocks<Form, In, Out>{a});
 }
 
-// ---- rows of a few whole vectors that share their angles, which stay in registers
+// ---- rows of a few vectors that share their angles, which stay in registers
 
-// One row, given the angles of all its blocks.
-template <class Form, size_t kBlock = 0, class D, class V, class... More>
-HWY_INLINE void RotateBlocks(std::integral_constant<size_t, 2> two, const Form& form, D d, V a0, V a1, More... more) {
-  form.Block(d, kBlock * hn::Lanes(d), a0, a1);
-  if constexpr (sizeof...(More) > 0) RotateBlocks<Form, kBlock + 1>(two, form, d, more...);
-}
-template <class Form, size_t kBlock = 0, class D, class V, class... More>
-HWY_INLINE void RotateBlocks(std::integral_constant<size_t, 4> four, const Form& form, D d, V a0, V a1, V a2, V a3,
+// One row, given the angles of all its vectors.
+template <class Form, class V, class... More>
+HWY_INLINE void RotateBlocks(std::integral_constant<size_t, 2> two, const Form& form, size_t i, V a0, V a1,
                              More... more) {
-  form.Block(d, kBlock * hn::Lanes(d), a0, a1, a2, a3);
-  if constexpr (sizeof...(More) > 0) RotateBlocks<Form, kBlock + 1>(four, form, d, more...);
+  const hn::DFromV<V> d;
+  form.Block(d, i, a0, a1);
+  if constexpr (sizeof...(More) > 0) RotateBlocks(two, form, i + hn::Lanes(d), more...);
 }
+template <class Form, class V, class... More>
+HWY_INLINE void RotateBlocks(std::integral_constant<size_t, 4> four, const Form& form, size_t i, V a0, V a1, V a2, V a3,
+                             More... more) {
+  const hn::DFromV<V> d;
+  form.Block(d, i, a0, a1, a2, a3);
+  if constexpr (sizeof...(More) > 0) RotateBlocks(four, form, i + hn::Lanes(d), more...);
+}
+
+// kWhole vectors, then one of kTail lanes unless that is 0.
+template <size_t kWhole, size_t kTail>
+struct Shape {
+  static constexpr size_t kVectors = kWhole + (kTail != 0);
+  static size_t Lanes() { return kWhole * hn::Lanes(hn::ScalableTag<float>()) + kTail; }
+};
 
 // Loads the angles that are still missing, then rotates all rows of a group.
-template <class Form, class In, class Out, simdrope_pairing kIn, size_t kBlocks, class D, class... Angles>
-HWY_INLINE void RotateResident(D d, const RotateRows& a, Angles... angles) {
+template <class Form, class In, class Out, simdrope_pairing kIn, size_t kWhole, size_t kTail, class... Angles>
+HWY_INLINE void RotateResident(Shape<kWhole, kTail> shape, const RotateRows& a, Angles... angles) {
   constexpr size_t kLoaded = sizeof...(Angles);
-  if constexpr (kLoaded < kBlocks * Form::kAngles) {
-    constexpr size_t kBlock = kLoaded / Form::kAngles;
-    const auto angle = Form::template NaturalAngle<kLoaded % Form::kAngles>(d, a, kBlock * hn::Lanes(d));
-    RotateResident<Form, In, Out, kIn, kBlocks>(d, a, angles..., angle);
+  constexpr size_t kNext = kLoaded % Form::kAngles;
+  const hn::ScalableTag<float> d;
+  if constexpr (kLoaded < kWhole * Form::kAngles) {
+    const auto angle = Form::template NaturalAngle<kNext>(d, a, kLoaded / Form::kAngles * hn::Lanes(d));
+    RotateResident<Form, In, Out, kIn>(shape, a, angles..., angle);
+  } else if constexpr (kTail != 0 && kLoaded < (kWhole + 1) * Form::kAngles) {
+    const hn::CappedTag<float, kTail> tail;
+    const auto angle = Form::template NaturalAngle<kNext>(tail, a, kWhole * hn::Lanes(d));
+    RotateResident<Form, In, Out, kIn>(shape, a, angles..., angle);
   } else {
     const char* in = static_cast<const char*>(a.in);
     char* out = static_cast<char*>(a.out);
     const Prefetcher<In, kIn> prefetcher(a);
     for (size_t r = 0; r < a.rows; ++r) {
-      prefetcher.Fetch(in, r, Form::Pairs(kBlocks * hn::Lanes(d)), a.in_split);
+      prefetcher.Fetch(in, r, Form::Pairs(shape.Lanes()), a.in_split);
       const Form form{reinterpret_cast<const In*>(in), reinterpret_cast<Out*>(out), a.in_split, a.out_split};
-      RotateBlocks(std::integral_constant<size_t, Form::kAngles>(), form, d, angles...);
+      RotateBlocks(std::integral_constant<size_t, Form::kAngles>(), form, 0, angles...);
       in += a.in_stride;
       out += a.out_stride;
     }
@@ -423,11 +438,9 @@ HWY_INLINE void ForGroups(const RotateRows& a, const Body& body) {
   }
 }
 
-template <class Form, class In, class Out, simdrope_pairing kIn, size_t kBlocks>
+template <class Form, class In, class Out, simdrope_pairing kIn, class Shape>
 struct ResidentBody {
-  HWY_INLINE void operator()(const RotateRows& group) const {
-    RotateResident<Form, In, Out, kIn, kBlocks>(hn::ScalableTag<float>(), group);
-  }
+  HWY_INLINE void operator()(const RotateRows& group) const { RotateResident<Form, In, Out, kIn>(Shape(), group); }
 };
 
 template <class Form, class In, class Out, simdrope_pairing kIn, bool kCommon>
@@ -437,14 +450,40 @@ struct AnyWidthBody {
   }
 };
 
-// Rotates everything if rows are just 1, 2, 4, ... kBlocks whole vectors wide.
-template <class Form, class In, class Out, simdrope_pairing kIn, size_t kBlocks>
-HWY_INLINE bool TryResident(const RotateRows& a, size_t lanes) {
-  if (lanes == kBlocks * hn::Lanes(hn::ScalableTag<float>())) {
-    ForGroups(a, ResidentBody<Form, In, Out, kIn, kBlocks>());
-    return true;
+// Rotates everything if rows have just the shape of one of these, with angles for which there are registers.
+template <class Form, class In, class Out, simdrope_pairing kIn>
+HWY_INLINE bool TryShapes(const RotateRows&, size_t) {
+  return false;
+}
+template <class Form, class In, class Out, simdrope_pairing kIn, class First, class... More>
+HWY_INLINE bool TryShapes(const RotateRows& a, size_t lanes, First, More... more) {
+  if constexpr (First::kVectors * Form::kAngles <= kResidentAngles) {
+    if (lanes == First::Lanes()) {
+      ForGroups(a, ResidentBody<Form, In, Out, kIn, First>());
+      return true;
+    }
   }
-  if constexpr (kBlocks > 1) return TryResident<Form, In, Out, kIn, kBlocks / 2>(a, lanes);
+  return TryShapes<Form, In, Out, kIn>(a, lanes, more...);
+}
+
+template <class Form, class In, class Out, simdrope_pairing kIn, size_t... kWhole>
+HWY_INLINE bool TryWhole(const RotateRows& a, std::index_sequence<kWhole...>) {
+  return TryShapes<Form, In, Out, kIn>(a, Form::Lanes(a.pairs), Shape<sizeof...(kWhole) - kWhole, 0>()...);
+}
+
+// Heads of 48, 72, 80, 112 and the like, in vectors that are long enough for it to matter.
+template <class Form, class In, class Out, simdrope_pairing kIn>
+HWY_INLINE bool TryWithTail([[maybe_unused]] const RotateRows& a) {
+#if !HWY_HAVE_SCALABLE
+  constexpr size_t kHalf = kMaxLanes<float> / 2;
+  if constexpr (kHalf >= 4) {
+    const size_t lanes = Form::Lanes(a.pairs);
+    if (TryShapes<Form, In, Out, kIn>(a, lanes, Shape<1, kHalf>(), Shape<2, kHalf>(), Shape<3, kHalf>())) return true;
+    if constexpr (kHalf >= 8) {
+      return TryShapes<Form, In, Out, kIn>(a, lanes, Shape<1, kHalf / 2>(), Shape<2, kHalf / 2>());
+    }
+  }
+#endif
   return false;
 }
 
@@ -455,8 +494,11 @@ HWY_INLINE void RotateGroups(const RotateRows& a) {
   constexpr bool kCommon = std::is_same_v<In, Out> && kIn == kOut;
   if constexpr (kCommon) {
     const bool whole_pairs = Form::kOrder != AngleOrder::kEvenOdd || a.pairs % 2 == 0;
-    constexpr size_t kBlocks = kResidentAngles / Form::kAngles;
-    if (whole_pairs && TryResident<Form, In, Out, kIn, kBlocks>(a, Form::Lanes(a.pairs))) return;
+    constexpr size_t kMostWhole = kResidentAngles / Form::kAngles;
+    if (whole_pairs && TryWhole<Form, In, Out, kIn>(a, std::make_index_sequence<kMostWhole>())) return;
+    if constexpr (!kPastCaches) {
+      if (whole_pairs && TryWithTail<Form, In, Out, kIn>(a)) return;
+    }
   }
   ForGroups(a, AnyWidthBody<Form, In, Out, kIn, kCommon>());
 }
