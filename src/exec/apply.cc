@@ -27,11 +27,12 @@ constexpr int64_t kHeadsTogether = 4;
 constexpr ptrdiff_t kNearBytes = 4096;
 constexpr ptrdiff_t kFarBytes = 2 * kNearBytes;
 
-// Bytes of a call from which on its data is not in a core's own caches, and not in any: with less, the
-// instructions for prefetching cost more than they save.
+// Bytes of a call from which on its data is not in a core's own caches, and is fetched near; not in any, and is
+// fetched far too. With less, the instructions cost more than they save. Where stores go past the caches, one size
+// decides on both.
 constexpr int64_t kBeyondOwnCaches = 2 << 20;
 constexpr int64_t kBeyondAllCaches = 192 << 20;
-constexpr int64_t kPrefetchedPastCaches = 64 << 20;  // for both, where stores do not pass through the caches
+constexpr int64_t kPrefetchedPastCaches = 64 << 20;
 
 // Outputs of a call that are larger than this in all, and not in place, go past the caches: they would
 // not stay there, and the lines need not be read before they are written.
@@ -453,12 +454,10 @@ void Apply(const Kernels& kernels, const ApplyCall& call) {
   const int64_t bytes = tokens * bytes_per_token;
   for (Stream& stream : streams) {
     if (tokens * bytes_out_of_place > kPastCachesBytes) stream.past_caches = CanGoPastCaches(stream, call);
-    if (bytes >= (stream.past_caches ? kPrefetchedPastCaches : kBeyondOwnCaches)) {
-      stream.prefetch_near = Ahead(stream, kNearBytes);
-    }
-    if (bytes >= (stream.past_caches ? kPrefetchedPastCaches : kBeyondAllCaches)) {
-      stream.prefetch_far = Ahead(stream, kFarBytes);
-    }
+    const int64_t near_from = stream.past_caches ? kPrefetchedPastCaches : kBeyondOwnCaches;
+    const int64_t far_from = stream.past_caches ? kPrefetchedPastCaches : kBeyondAllCaches;
+    if (bytes >= near_from) stream.prefetch_near = Ahead(stream, kNearBytes);
+    if (bytes >= far_from) stream.prefetch_far = Ahead(stream, kFarBytes);
   }
 
   ForRanges(call.options, tokens * heads, heads, bytes, [&](Range items) {
