@@ -38,19 +38,24 @@ struct Window {
   int head_dim, rotary_dim, offset;
 };
 
+enum class Layout { kBSHD, kBHSD, kFused };  // fused: a token of Q is followed by K's, and that by the next token's
+
 struct LargeCase {
   Window window;
   Dtype dtype;
   Pairing pairing;
-  bool heads_first;  // BHSD
+  Layout layout;
   bool in_place;
   int misalignment;
   int64_t bytes;  // of Q's output, at least
 };
 
 simdrope::Tensor View(void* data, const LargeCase& c, int64_t seq, int64_t heads) {
-  return c.heads_first ? simdrope::bhsd(data, c.dtype, 1, seq, heads, c.window.head_dim)
-                       : simdrope::bshd(data, c.dtype, 1, seq, heads, c.window.head_dim);
+  const int64_t head_dim = c.window.head_dim;
+  if (c.layout == Layout::kBHSD) return simdrope::bhsd(data, c.dtype, 1, seq, heads, head_dim);
+  simdrope::Tensor t = simdrope::bshd(data, c.dtype, 1, seq, heads, head_dim);
+  if (c.layout == Layout::kFused) t.seq_stride = (kQueryHeads + kKeyHeads) * head_dim;
+  return t;
 }
 
 // Tokens [first, first + kTokens) of t.
@@ -94,18 +99,20 @@ void CheckSlices(const LargeCase& c, Random* random) {
   config.pairing = c.pairing;
   const simdrope::Rope rope = *simdrope::Rope::create(config);
 
-  const Reserved q_in(seq * kQueryHeads * row, c.misalignment), k_in(seq * kKeyHeads * row, c.misalignment);
-  const Reserved q_out(seq * kQueryHeads * row, c.misalignment), k_out(seq * kKeyHeads * row, c.misalignment);
-  simdrope::QKV in, out;
-  in.q = View(q_in.data(), c, seq, kQueryHeads);
-  in.k = View(k_in.data(), c, seq, kKeyHeads);
-  out.q = c.in_place ? simdrope::Tensor(in.q) : View(q_out.data(), c, seq, kQueryHeads);
-  out.k = c.in_place ? simdrope::Tensor(in.k) : View(k_out.data(), c, seq, kKeyHeads);
+  const int64_t q_bytes = kQueryHeads * row, token_bytes = (kQueryHeads + kKeyHeads) * row;
+  const auto views = [&](char* data, int64_t tokens) {
+    simdrope::QKV qkv;
+    qkv.q = View(data, c, tokens, kQueryHeads);
+    qkv.k = View(data + (c.layout == Layout::kFused ? q_bytes : tokens * q_bytes), c, tokens, kKeyHeads);
+    return qkv;
+  };
+  const Reserved from(seq * token_bytes, c.misalignment), to(seq * token_bytes, c.misalignment);
+  const simdrope::QKV in = views(from.data(), seq);
+  const simdrope::QKV out = c.in_place ? in : views(to.data(), seq);
 
-  Buffer q_small(kTokens * kQueryHeads * row), k_small(kTokens * kKeyHeads * row);
-  simdrope::QKV small_in, small_out;
-  small_out.q = View(q_small.data(), c, kTokens, kQueryHeads);
-  small_out.k = View(k_small.data(), c, kTokens, kKeyHeads);
+  Buffer small(kTokens * token_bytes);
+  const simdrope::QKV small_out = views(static_cast<char*>(small.data()), kTokens);
+  simdrope::QKV small_in;
 
   for (const int64_t slice : {int64_t{0}, slices / 2, slices - 1}) {
     CAPTURE(slice);
@@ -123,32 +130,32 @@ void CheckSlices(const LargeCase& c, Random* random) {
     CHECK(SameRows(TokensOf(out.q, first), small_out.q));
     CHECK(SameRows(TokensOf(out.k, first), small_out.k));
   }
-  CHECK(q_small.GuardsIntact());
-  CHECK(k_small.GuardsIntact());
+  CHECK(small.GuardsIntact());
 }
 
 }  // namespace
 
 TEST_CASE("large calls, past the caches and with prefetching, give the bytes of small ones") {
-  constexpr Window kWindows[] = {{128, 128, 0}, {192, 64, 128}, {256, 64, 0}, {80, 80, 0}, {96, 96, 0}, {66, 34, 2}};
+  constexpr Window kWindows[] = {{128, 128, 0}, {192, 64, 128}, {256, 64, 0}, {48, 48, 0}, {80, 80, 0},
+                                 {112, 112, 0}, {96, 96, 0},    {144, 80, 64}, {66, 34, 2}};
   Random random(21);
   ForEachTarget([&](const simdrope_target&) {
     for (const Window& window : kWindows) {
       for (const Dtype dtype : kDtypes) {
         for (const Pairing pairing : {simdrope::half, simdrope::interleaved}) {
-          for (const bool heads_first : {false, true}) {
+          for (const Layout layout : {Layout::kBSHD, Layout::kBHSD, Layout::kFused}) {
             for (const int64_t bytes : {17 * kMiB, 70 * kMiB, 200 * kMiB}) {
               for (const bool in_place : {false, true}) {
-                for (const int misalignment : {0, 4}) {
-                  if (IsQuick() && !random.Chance(8)) continue;
+                for (const int misalignment : {0, 4, 32}) {
+                  if (IsQuick() && !random.Chance(16)) continue;
                   CAPTURE(window.head_dim);
                   CAPTURE(NameOf(dtype));
                   CAPTURE(pairing);
-                  CAPTURE(heads_first);
+                  CAPTURE(static_cast<int>(layout));
                   CAPTURE(bytes);
                   CAPTURE(in_place);
                   CAPTURE(misalignment);
-                  CheckSlices({window, dtype, pairing, heads_first, in_place, misalignment, bytes}, &random);
+                  CheckSlices({window, dtype, pairing, layout, in_place, misalignment, bytes}, &random);
                 }
               }
             }

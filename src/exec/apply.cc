@@ -37,7 +37,6 @@ constexpr int64_t kPrefetchedPastCaches = 64 << 20;
 // Outputs of a call that are larger than this in all, and not in place, go past the caches: they would
 // not stay there, and the lines need not be read before they are written.
 constexpr int64_t kPastCachesBytes = 16 << 20;
-constexpr uintptr_t kCacheLine = 64;
 
 // Consecutive elements of a head.
 struct Segment {
@@ -411,25 +410,32 @@ class Worker {
   alignas(64) float own_[kAngleFloats];  // rows that are not used where they lie
 };
 
-// Whole rows of at least `bytes`, where rows follow each other in memory along the heads of a token and on to
-// the next token, or along the tokens of a head; else 0.
-ptrdiff_t Ahead(const Stream& stream, ptrdiff_t bytes) {
-  const ptrdiff_t row = stream.token_major ? stream.from.head : stream.from.token;
-  const bool goes_on = !stream.token_major || stream.in.heads * stream.from.head == stream.from.token;
-  return row > 0 && goes_on ? (bytes + row - 1) / row * row : 0;
+// Whether rows follow each other in memory along the heads of a token and on to the next token, or along the
+// tokens of a head.
+bool RowsGoOn(const Stream& stream, const simdrope_tensor& t, const ByteStrides& strides) {
+  return stream.token_major ? strides.head > 0 && t.heads * strides.head == strides.token : strides.token > 0;
 }
 
-// Whether each segment of a head begins and ends with a cache line of the output.
-bool CanGoPastCaches(const Stream& stream, const ApplyCall& call) {
+// Whole rows of at least `bytes`, where rows follow each other; else 0.
+ptrdiff_t Ahead(const Stream& stream, ptrdiff_t bytes) {
+  if (!RowsGoOn(stream, stream.in, stream.from)) return 0;
+  const ptrdiff_t row = stream.token_major ? stream.from.head : stream.from.token;
+  return (bytes + row - 1) / row * row;
+}
+
+bool CanGoPastCaches(const Kernels& kernels, const Stream& stream, const ApplyCall& call) {
   const ByteStrides& to = stream.to;
   const Window& w = call.window;
   if (stream.in_place || stream.in.dtype != stream.out.dtype || w.pairing != call.output_pairing) return false;
-  uintptr_t ends = reinterpret_cast<uintptr_t>(stream.out.data);
-  for (const ptrdiff_t bytes : {to.batch, to.token, to.head, stream.out.head_dim * to.element, w.offset * to.element,
-                                w.pairs() * to.element, w.split * to.element}) {
+  uintptr_t ends = reinterpret_cast<uintptr_t>(stream.out.data) | kCacheLine;
+  for (const ptrdiff_t bytes :
+       {to.batch, to.token, to.head, stream.out.head_dim * to.element, w.offset * to.element, w.span() * to.element}) {
     ends |= static_cast<uintptr_t>(bytes);
   }
-  return ends % kCacheLine == 0;
+  const ptrdiff_t row = stream.token_major ? to.head : to.token;
+  const bool dense = stream.outside_count == 0 && row == stream.out.head_dim * to.element && RowsGoOn(stream, stream.out, to);
+  return kernels.can_go_past_caches[stream.in.dtype][w.pairing](
+      {static_cast<size_t>(w.pairs()), w.split, ends & -ends, dense});
 }
 
 }  // namespace
@@ -453,7 +459,7 @@ void Apply(const Kernels& kernels, const ApplyCall& call) {
   if (tokens == 0) return;
   const int64_t bytes = tokens * bytes_per_token;
   for (Stream& stream : streams) {
-    if (tokens * bytes_out_of_place > kPastCachesBytes) stream.past_caches = CanGoPastCaches(stream, call);
+    if (tokens * bytes_out_of_place > kPastCachesBytes) stream.past_caches = CanGoPastCaches(kernels, stream, call);
     const int64_t near_from = stream.past_caches ? kPrefetchedPastCaches : kBeyondOwnCaches;
     const int64_t far_from = stream.past_caches ? kPrefetchedPastCaches : kBeyondAllCaches;
     if (bytes >= near_from) stream.prefetch_near = Ahead(stream, kNearBytes);

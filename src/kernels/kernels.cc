@@ -10,6 +10,7 @@
 #include "hwy/highway.h"
 #include "kernels/arrange-inl.h"
 #include "kernels/cos_sin-inl.h"
+#include "kernels/lines-inl.h"
 #include "kernels/rotate-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -28,6 +29,8 @@ constexpr void FillTypes(Kernels& k, simdrope_dtype in, simdrope_dtype out) {
 
 template <class In>
 constexpr void FillOutputs(Kernels& k, simdrope_dtype in) {
+  k.can_go_past_caches[in][0] = &CanGoPastCaches<In, SIMDROPE_HALF>;
+  k.can_go_past_caches[in][1] = &CanGoPastCaches<In, SIMDROPE_INTERLEAVED>;
   FillTypes<In, float>(k, in, SIMDROPE_F32);
   FillTypes<In, F16>(k, in, SIMDROPE_F16);
   FillTypes<In, Bf16>(k, in, SIMDROPE_BF16);

@@ -10,6 +10,8 @@
 
 namespace simdrope::impl {
 
+inline constexpr size_t kCacheLine = 64;  // bytes
+
 // `groups` groups of `rows` rows of `pairs` pairs; the rows of a group share their angles. Row r of group g
 // reads from in + g * in_group_stride + r * in_stride and writes likewise to out (bytes); its angles are at cos
 // and sin + g * angle_stride (floats). With half pairs the second half is *_split elements after the first.
@@ -35,11 +37,19 @@ struct RotateRows {
   ptrdiff_t prefetch_near;
   ptrdiff_t prefetch_far;
   const void* prefetch_end;
-  // Results may go past the caches, until finish_past_caches: `out`, its strides, the split and the bytes of
-  // `pairs` elements are multiples of 64, and types and pairings of input and output are the same.
+  // Results go past the caches, until finish_past_caches: can_go_past_caches, and types and pairings of input and
+  // output are the same.
   bool past_caches;
 };
 using RotateFunction = void (*)(const RotateRows&);
+
+// What decides whether rows can go past the caches.
+struct OutputRows {
+  size_t pairs;
+  ptrdiff_t split;
+  size_t alignment;  // of all rows, their ends, and what is copied around them: bytes, a power of two
+  bool dense;        // they follow each other without gaps
+};
 
 // The phases of `rows` rows, at `position` and, one by one, the positions after it; or of one row, pair i at
 // pair_position[i] if that is not NULL.
@@ -68,6 +78,8 @@ struct Kernels {
 
   // out[i] = in[i] * scale for n elements, rounded once; any of the three types to any other.
   void (*copy[3][3])(const void* in, void* out, size_t n, float scale);
+
+  bool (*can_go_past_caches[3][2])(const OutputRows&);  // [dtype][pairing]
 
   // Copies n bytes past the caches; `out` and n are multiples of 64. What a task writes so
   // becomes visible to other threads with finish_past_caches. What lies `prefetch_far` bytes on from `in` is
