@@ -171,19 +171,19 @@ HWY_INLINE hn::Vec<Halves<D>> F16OfFloat([[maybe_unused]] D d, hn::Vec<D> v) {
 // if it holds 16-bit elements.
 template <bool kPastCaches, class V, class D, class T>
 HWY_INLINE void StoreVector(V v, D d, T* p) {
+  constexpr bool kStreams = kPastCaches && HWY_TARGET != HWY_SCALAR && hn::MaxLanes(D()) * sizeof(T) >= 16;
 #if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
-  constexpr size_t kBytes = hn::MaxLanes(D()) * sizeof(T);
-  if constexpr (kPastCaches && sizeof(T) == 2 && kBytes > 32) {
+  if constexpr (kStreams && sizeof(T) == 2 && hn::MaxLanes(D()) > 16) {
     const hn::Half<D> dh;
-    StoreVector<true>(hn::LowerHalf(dh, v), dh, p);
-    StoreVector<true>(hn::UpperHalf(dh, v), dh, p + hn::MaxLanes(dh));
-    return;
-  } else if constexpr (kPastCaches && kBytes >= 16) {
-    hn::Stream(v, d, p);
-    return;
-  }
+    hn::Stream(hn::LowerHalf(dh, v), dh, p);
+    hn::Stream(hn::UpperHalf(dh, v), dh, p + 16);
+  } else
 #endif
-  hn::StoreU(v, d, p);
+      if constexpr (kStreams) {
+    hn::Stream(v, d, p);
+  } else {
+    hn::StoreU(v, d, p);
+  }
 }
 
 // ---- consecutive elements

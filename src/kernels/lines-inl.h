@@ -158,7 +158,7 @@ template <class T, simdrope_pairing kPairing>
 bool CanGoPastCaches(const OutputRows& rows) {
   constexpr size_t kVectorBytes = kMaxLanes<float> * sizeof(T);
   constexpr size_t kPiece = kVectorBytes > 32 ? kVectorBytes : 32;
-  const bool in_order = rows.alignment >= (rows.dense ? kPiece : kCacheLine);
+  const bool in_order = rows.alignment >= kCacheLine || (rows.dense && rows.alignment >= kPiece);
   if (kPairing == SIMDROPE_INTERLEAVED) return in_order;
   const bool halves_of_lines = rows.pairs * sizeof(T) % kCacheLine == 0 && rows.split * sizeof(T) % kCacheLine == 0;
   return (in_order && IsOddRow(rows.pairs, rows.split)) || (rows.alignment >= kCacheLine && halves_of_lines);
