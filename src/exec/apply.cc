@@ -433,7 +433,8 @@ bool CanGoPastCaches(const Kernels& kernels, const Stream& stream, const ApplyCa
     ends |= static_cast<uintptr_t>(bytes);
   }
   const ptrdiff_t row = stream.token_major ? to.head : to.token;
-  const bool dense = stream.outside_count == 0 && row == stream.out.head_dim * to.element && RowsGoOn(stream, stream.out, to);
+  const bool dense =
+      stream.outside_count == 0 && row == stream.out.head_dim * to.element && RowsGoOn(stream, stream.out, to);
   return kernels.can_go_past_caches[stream.in.dtype][w.pairing](
       {static_cast<size_t>(w.pairs()), w.split, ends & -ends, dense});
 }

@@ -55,8 +55,9 @@ struct AnyBlocks {
       if (a.pairs % 2 != 0) {
         const hn::CappedTag<float, 1> d1;
         const size_t last = a.pairs - 1;
-        SeparateForm<In, Out, SIMDROPE_HALF, SIMDROPE_HALF, false>{form.in + last, form.out + last, a.in_split, a.out_split}
-            .Block(d1, 0, hn::LoadU(d1, a.cos + last / 2), hn::LoadU(d1, a.sin + last / 2));
+        using OnePair = SeparateForm<In, Out, SIMDROPE_HALF, SIMDROPE_HALF, false>;
+        OnePair{form.in + last, form.out + last, a.in_split, a.out_split}.Block(
+            d1, 0, hn::LoadU(d1, a.cos + last / 2), hn::LoadU(d1, a.sin + last / 2));
       }
     }
   }
