@@ -37,17 +37,19 @@ def machine():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--raw", required=True, help="folder with timings.json, timings-avx2.json, instructions.*")
+    parser.add_argument("--raw", required=True, help="folder with timings-*.json, timings-avx2-*.json, instructions.*")
     parser.add_argument("--out", required=True)
     parser.add_argument("--commit", required=True)
     parser.add_argument("--rounds", type=int, required=True)
+    parser.add_argument("--passes", type=int, default=1)
     args = parser.parse_args()
 
-    timings, context = load_timings(os.path.join(args.raw, "timings.json"))
-    avx2, _ = load_timings(os.path.join(args.raw, "timings-avx2.json"))
+    timings, context = load_timings(os.path.join(args.raw, "timings-[0-9]*.json"))
+    avx2, _ = load_timings(os.path.join(args.raw, "timings-avx2-[0-9]*.json"))
     report = {
         "commit": args.commit,
         "rounds": args.rounds,
+        "passes": args.passes,
         "machine": machine(),
         "context": context,
         "timings": timings,

@@ -6,10 +6,18 @@ import os
 import re
 
 
-def load_timings(path):
-    """The medians of a run, one dict each, and the run's context."""
-    if not os.path.exists(path):
-        return [], {}
+def load_timings(pattern):
+    """The medians of all passes, one dict each: of a name's, the middle one. And the context of a pass."""
+    passes, context = {}, {}
+    for path in sorted(glob.glob(pattern)):
+        timings, context = load_pass(path)
+        for timing in timings:
+            passes.setdefault(timing["name"], []).append(timing)
+    middle = [sorted(same, key=lambda timing: timing["median_ns"])[len(same) // 2] for same in passes.values()]
+    return middle, context
+
+
+def load_pass(path):
     with open(path) as file:
         run = json.load(file)
     timings = []

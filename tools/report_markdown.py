@@ -23,7 +23,8 @@ def machine_lines(report):
         f"- commit {report['commit']}; simdrope {context.get('simdrope_version')}, target {context.get('simdrope_target')}",
         f"- {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {' '.join(machine['instruction_sets'])}",
         f"- Linux {machine['kernel']}; load average when done {machine['load_average']:.2f}",
-        f"- medians of {report['rounds']} interleaved rounds (fewer for what is slow, at least 3); microseconds a call",
+        f"- medians of {report['rounds']} interleaved rounds (fewer for what is slow, at least 3), the middle one of "
+        f"{report['passes']} passes; microseconds a call",
     ]
     waiting, alone = disturbed(report["timings"])
     lines.append(f"- in {waiting} of {alone} one-thread medians over 5% is waiting for a CPU that others had"
