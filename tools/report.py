@@ -59,7 +59,8 @@ def main():
     messages = os.path.join(args.raw, "messages.txt")
     if os.path.exists(messages):
         with open(messages) as lines:
-            report["messages"] = [line.strip() for line in lines if line.startswith(("not timed", "left out"))]
+            said = (line.strip() for line in lines if line.startswith(("not timed", "left out")))
+            report["messages"] = list(dict.fromkeys(said))  # once, in whichever pass
     report["targets"] = targets(report)
     with open(os.path.join(args.out, "report.json"), "w") as out:
         json.dump(report, out, indent=1)

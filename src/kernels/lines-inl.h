@@ -6,8 +6,6 @@
 #define SIMDROPE_LINES_INL_H_
 #endif
 
-#include <type_traits>
-
 #include "hwy/highway.h"
 #include "kernels/convert-inl.h"
 #include "kernels/forms-inl.h"
@@ -74,13 +72,17 @@ struct LinesBody {
   }
 };
 
+// Heads of up to so many vectors of angles have a body of their own.
+inline constexpr size_t kFixedLineAngles = 16;
+
 template <class T, size_t kLines = 8>
 HWY_INLINE void RotateLines(const RotateRows& a) {
   using Body = LinesBody<T, kLines>;
+  constexpr bool kIsMade = Body::kAngles <= kFixedLineAngles;
   if constexpr (kLines > 0) {
-    if (Body::kAngles > 16 || a.pairs != kLines * Body::kPairs) return RotateLines<T, kLines - 1>(a);
+    if (!kIsMade || a.pairs != kLines * Body::kPairs) return RotateLines<T, kLines - 1>(a);
   }
-  if constexpr (Body::kAngles <= 16) ForGroups(a, Body());
+  if constexpr (kIsMade) ForGroups(a, Body());
 }
 
 // ---- rows of an odd number of vectors, whose halves meet in the middle of one (heads of 48, 80, 112)
@@ -124,18 +126,15 @@ struct OddRowsBody {
   }
 };
 
-inline constexpr size_t kMostOddVectors = kMaxLanes<float> < 16 ? 0 : 7;  // with 512 bits it is worth it
-
 #endif
 
-inline bool IsOddRow([[maybe_unused]] size_t pairs, [[maybe_unused]] ptrdiff_t split) {
-#if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
+// 0: none. Shorter vectors than those of 512 bits seldom straddle lines.
+inline constexpr size_t kMostOddVectors = HWY_HAVE_SCALABLE || kMaxLanes<float> < 16 ? 0 : 7;
+
+inline bool IsOddRow(size_t pairs, ptrdiff_t split) {
   const size_t vectors = 2 * pairs / kMaxLanes<float>;
   return split == static_cast<ptrdiff_t>(pairs) && vectors * kMaxLanes<float> == 2 * pairs && vectors % 2 == 1 &&
          vectors > 1 && vectors <= kMostOddVectors;
-#else
-  return false;
-#endif
 }
 
 template <class T, bool kPastCaches, size_t kVectors = 3>
