@@ -54,7 +54,6 @@ class RowFunctions : public Peer {
       rows.groups = static_cast<size_t>(by_token ? 1 : w.tokens());
       rows.rows = static_cast<size_t>(by_token ? view.heads : 1);
       rows.pairs = static_cast<size_t>(w.pairs());
-      rows.prefetch_end = view.in + w.tokens() * view.heads * w.head_dim * size;
       calls_.push_back(rows);
     }
   }

@@ -32,7 +32,7 @@ constexpr ptrdiff_t kFarBytes = 2 * kNearBytes;
 // decides on both.
 constexpr int64_t kBeyondOwnCaches = 2 << 20;
 constexpr int64_t kBeyondAllCaches = 192 << 20;
-constexpr int64_t kPrefetchedPastCaches = 64 << 20;
+constexpr int64_t kPrefetchedPastCaches = 128 << 20;
 
 // Outputs of a call that are larger than this in all, and not in place, go past the caches: they would
 // not stay there, and the lines need not be read before they are written.
@@ -140,7 +140,6 @@ struct HeadBlock {
   ptrdiff_t out_token_stride;
   int64_t heads;
   int64_t tokens;
-  const char* end;  // of what this task reads from here on, one after another
 
   const char* in_at(int64_t t, int64_t h) const { return in + t * in_token_stride + h * in_head_stride; }
   char* out_at(int64_t t, int64_t h) const { return out + t * out_token_stride + h * out_head_stride; }
@@ -178,7 +177,6 @@ class Worker {
     const int64_t heads_of_last = items.end - last * heads_;
     for (int64_t token = first; token < last || (token == last && head < heads_of_last);) {
       const int64_t left = last - token;
-      seq_end_ = std::min(seq, s + left + (heads_of_last > 0 ? 1 : 0));
       int64_t count = 1;
       if (head == 0 && left > 0) count = std::min(left, TokensInBlock(seq - s));
       RunBlock(b, s, count, {head, left > 0 ? heads_ : heads_of_last});
@@ -264,8 +262,7 @@ class Worker {
         const int64_t head_count = std::min(heads_together, heads.end - h);
         RunHeads(stream, action, scale, angles,
                  {stream.in_at(b, s + t, h), stream.out_at(b, s + t, h), stream.from.head, stream.to.head,
-                  stream.from.token, stream.to.token, head_count, tokens_together,
-                  stream.token_major ? stream.in_at(b, seq_end_, 0) : stream.in_at(b, seq_end_, h + head_count - 1)});
+                  stream.from.token, stream.to.token, head_count, tokens_together});
       }
     }
   }
@@ -299,7 +296,6 @@ class Worker {
                           pairs(),
                           stream.prefetch_near,
                           stream.prefetch_far,
-                          block.end,
                           stream.past_caches};
     if (stream.by_spare) {
       RotateBySpare(stream, angles, args, block);
@@ -398,7 +394,6 @@ class Worker {
   const Streams& streams_;
   int64_t heads_ = 0;
   bool by_batch_;
-  int64_t seq_end_ = 0;  // where this task leaves the current batch entry
 
   // Of each token, unless rows_.rotates_all().
   TokenAction action_[kMaxTokensInBlock];

@@ -13,6 +13,7 @@
 #include "kernels/arrange-inl.h"
 #include "kernels/convert-inl.h"
 #include "kernels/kernels.h"
+#include "kernels/walk-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace simdrope::impl {
@@ -43,10 +44,7 @@ struct SeparateForm {
   static constexpr AngleOrder kOrder = AngleOrder::kNatural;
   static constexpr size_t kAngles = 2;
   static constexpr size_t kSmallest = 1;
-  const In* in;
-  Out* out;
-  ptrdiff_t in_split;
-  ptrdiff_t out_split;
+  Row<In, Out> row;
 
   static size_t Lanes(size_t pairs) { return pairs; }
   static constexpr size_t Pairs(size_t lanes) { return lanes; }
@@ -64,18 +62,18 @@ struct SeparateForm {
   HWY_INLINE void Block(D d, size_t i, V cos, V sin) const {
     V x, y, x_out, y_out;
     if constexpr (kIn == SIMDROPE_HALF) {
-      x = LoadFloats(d, in + i);
-      y = LoadFloats(d, in + in_split + i);
+      x = LoadFloats(d, row.in + i);
+      y = LoadFloats(d, row.in_second + i);
     } else {
-      LoadInterleaved(d, in + 2 * i, x, y);
+      LoadInterleaved(d, row.in + 2 * i, x, y);
     }
     RotatePair(d, x, y, cos, sin, x_out, y_out);
     constexpr NaNs kNaNs = kNaNsOf<In, Out>;
     if constexpr (kOut == SIMDROPE_HALF) {
-      StoreFloats<kNaNs, kPastCaches>(x_out, d, out + i);
-      StoreFloats<kNaNs, kPastCaches>(y_out, d, out + out_split + i);
+      StoreFloats<kNaNs, kPastCaches>(x_out, d, row.out + i);
+      StoreFloats<kNaNs, kPastCaches>(y_out, d, row.out_second + i);
     } else {
-      StoreInterleaved<kNaNs, kPastCaches>(x_out, y_out, d, out + 2 * i);
+      StoreInterleaved<kNaNs, kPastCaches>(x_out, y_out, d, row.out + 2 * i);
     }
   }
 };
@@ -89,10 +87,7 @@ struct NeighbourForm {
   static constexpr AngleOrder kOrder = AngleOrder::kSigned;
   static constexpr size_t kAngles = 2;
   static constexpr size_t kSmallest = 2;
-  const In* in;
-  Out* out;
-  ptrdiff_t in_split;
-  ptrdiff_t out_split;
+  Row<In, Out> row;
 
   static size_t Lanes(size_t pairs) { return 2 * pairs; }
   static constexpr size_t Pairs(size_t lanes) { return lanes / 2; }
@@ -108,9 +103,9 @@ struct NeighbourForm {
 
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE void Block(D d, size_t i, V cos, V signed_sin) const {
-    const auto v = LoadFloats(d, in + i);
+    const auto v = LoadFloats(d, row.in + i);
     const auto rotated = hn::MulAdd(hn::Reverse2(d, v), signed_sin, hn::Mul(v, cos));
-    StoreFloats<kNaNsOf<In, Out>, kPastCaches>(rotated, d, out + i);
+    StoreFloats<kNaNsOf<In, Out>, kPastCaches>(rotated, d, row.out + i);
   }
 };
 
@@ -121,10 +116,7 @@ struct WordsForm {
   static constexpr AngleOrder kOrder = AngleOrder::kEvenOdd;
   static constexpr size_t kAngles = 4;
   static constexpr size_t kSmallest = 1;
-  const Bf16* in;
-  Bf16* out;
-  ptrdiff_t in_split;
-  ptrdiff_t out_split;
+  Row<Bf16, Bf16> row;
 
   static size_t Lanes(size_t pairs) { return pairs / 2; }  // an odd pair is left over
   static constexpr size_t Pairs(size_t lanes) { return 2 * lanes; }
@@ -146,13 +138,13 @@ struct WordsForm {
   HWY_INLINE void Block(D d, size_t i, V cos_even, V sin_even, V cos_odd, V sin_odd) const {
     const Words<D> du;
     const TwoHalves<D> dh;
-    const auto x = hn::BitCast(du, hn::LoadU(dh, Bits(in + 2 * i)));
-    const auto y = hn::BitCast(du, hn::LoadU(dh, Bits(in + in_split + 2 * i)));
+    const auto x = hn::BitCast(du, hn::LoadU(dh, Bits(row.in + 2 * i)));
+    const auto y = hn::BitCast(du, hn::LoadU(dh, Bits(row.in_second + 2 * i)));
     V x_even, y_even, x_odd, y_odd;
     RotatePair(d, FromLowerHalf(d, x), FromLowerHalf(d, y), cos_even, sin_even, x_even, y_even);
     RotatePair(d, FromUpperHalf(d, x), FromUpperHalf(d, y), cos_odd, sin_odd, x_odd, y_odd);
-    StoreInterleaved<NaNs::kBf16, kPastCaches>(x_even, x_odd, d, out + 2 * i);
-    StoreInterleaved<NaNs::kBf16, kPastCaches>(y_even, y_odd, d, out + out_split + 2 * i);
+    StoreInterleaved<NaNs::kBf16, kPastCaches>(x_even, x_odd, d, row.out + 2 * i);
+    StoreInterleaved<NaNs::kBf16, kPastCaches>(y_even, y_odd, d, row.out_second + 2 * i);
   }
 };
 

@@ -31,12 +31,10 @@ struct RotateRows {
   size_t groups;
   size_t rows;
   size_t pairs;
-  // While working on a row, the one `prefetch_near` bytes on is fetched into the first-level cache and the one
-  // `prefetch_far` bytes on into the second, if they begin before `prefetch_end`: the caller will go on to
-  // there in this call and the next ones. 0: none.
+  // While working on a row, the one `prefetch_near` bytes on is fetched into the first-level cache, and the one
+  // `prefetch_far` bytes on into the second, with the angles of the groups to come. 0: not fetched; far wants near.
   ptrdiff_t prefetch_near;
   ptrdiff_t prefetch_far;
-  const void* prefetch_end;
   // Results go past the caches, until finish_past_caches: can_go_past_caches, and types and pairings of input and
   // output are the same.
   bool past_caches;

@@ -45,7 +45,8 @@ struct LinesBody {
   static constexpr size_t kAngles = 2 * kLines * kVectors;
   static constexpr bool kResident = kLines != 0 && kAngles <= kResidentAngles;
 
-  HWY_INLINE void operator()(const RotateRows& a) const {
+  template <class Walk>
+  HWY_INLINE void operator()(const RotateRows& a, Walk& walk) const {
     const hn::ScalableTag<float> d;
     using V = hn::Vec<decltype(d)>;
     [[maybe_unused]] V cos[kResident ? kAngles / 2 : 1], sin[kResident ? kAngles / 2 : 1];
@@ -56,17 +57,18 @@ struct LinesBody {
       }
     }
     const size_t pairs = kLines != 0 ? kLines * kPairs : a.pairs;
-    for (RowWalk<T, T, SIMDROPE_HALF> row(a); row.Begin(pairs); row.Next()) {
+    for (; walk.Begin(pairs); walk.Next()) {
+      const Row<T, T>& row = walk.row();
       for (size_t line = 0; line < pairs; line += kPairs) {
         V x[kVectors], y[kVectors];
         for (size_t v = 0; v < kVectors; ++v) {
           const size_t i = line + v * kLanes;
           const V c = kResident ? cos[i / kLanes] : hn::LoadU(d, a.cos + i);
           const V s = kResident ? sin[i / kLanes] : hn::LoadU(d, a.sin + i);
-          RotatePair(d, LoadFloats(d, row.in() + i), LoadFloats(d, row.in() + a.in_split + i), c, s, x[v], y[v]);
+          RotatePair(d, LoadFloats(d, row.in + i), LoadFloats(d, row.in_second + i), c, s, x[v], y[v]);
         }
-        StreamLine(d, x, row.out() + line);
-        StreamLine(d, y, row.out() + a.out_split + line);
+        StreamLine(d, x, row.out + line);
+        StreamLine(d, y, row.out_second + line);
       }
     }
   }
@@ -82,7 +84,7 @@ HWY_INLINE void RotateLines(const RotateRows& a) {
   if constexpr (kLines > 0) {
     if (!kIsMade || a.pairs != kLines * Body::kPairs) return RotateLines<T, kLines - 1>(a);
   }
-  if constexpr (kIsMade) ForGroups(a, Body());
+  if constexpr (kIsMade) ForGroups<T, T, SIMDROPE_HALF>(a, Body());
 }
 
 // ---- rows of an odd number of vectors, whose halves meet in the middle of one (heads of 48, 80, 112)
@@ -109,18 +111,20 @@ HWY_INLINE void LoadOddRowAngles(D d, const float* cos, const float* sin, size_t
 
 template <class T, bool kPastCaches, size_t kVectors>
 struct OddRowsBody {
-  HWY_INLINE void operator()(const RotateRows& a) const {
+  template <class Walk>
+  HWY_INLINE void operator()(const RotateRows& a, Walk& walk) const {
     const hn::ScalableTag<float> d;
     constexpr size_t kLanes = kMaxLanes<float>;
     hn::Vec<decltype(d)> cos[kVectors], sin[kVectors], x[kVectors];
     for (size_t v = 0; v < kVectors; ++v) LoadOddRowAngles<kVectors>(d, a.cos, a.sin, v, cos[v], sin[v]);
-    for (RowWalk<T, T, SIMDROPE_INTERLEAVED> row(a); row.Begin(kVectors * kLanes / 2); row.Next()) {
-      for (size_t v = 0; v < kVectors; ++v) x[v] = LoadFloats(d, row.in() + v * kLanes);
+    for (; walk.Begin(kVectors * kLanes / 2); walk.Next()) {
+      const Row<T, T>& row = walk.row();
+      for (size_t v = 0; v < kVectors; ++v) x[v] = LoadFloats(d, row.in + v * kLanes);
       for (size_t v = 0; v < kVectors; ++v) {
         const size_t other = v + kVectors / 2;
         const auto y = hn::ConcatLowerUpper(d, x[(other + 1) % kVectors], x[other % kVectors]);
         const auto rotated = hn::MulAdd(y, sin[v], hn::Mul(x[v], cos[v]));
-        StoreFloats<kNaNsOf<T, T>, kPastCaches>(rotated, d, row.out() + v * kLanes);
+        StoreFloats<kNaNsOf<T, T>, kPastCaches>(rotated, d, row.out + v * kLanes);
       }
     }
   }
@@ -143,7 +147,7 @@ HWY_INLINE bool TryOddRows([[maybe_unused]] const RotateRows& a) {
   if constexpr (kVectors <= kMostOddVectors) {
     if (2 * a.pairs != kVectors * kMaxLanes<float>) return TryOddRows<T, kPastCaches, kVectors + 2>(a);
     if (!IsOddRow(a.pairs, a.in_split) || a.in_split != a.out_split) return false;
-    ForGroups(a, OddRowsBody<T, kPastCaches, kVectors>());
+    ForGroups<T, T, SIMDROPE_INTERLEAVED>(a, OddRowsBody<T, kPastCaches, kVectors>());
     return true;
   }
 #endif

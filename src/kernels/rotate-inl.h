@@ -56,7 +56,8 @@ struct AnyBlocks {
         const hn::CappedTag<float, 1> d1;
         const size_t last = a.pairs - 1;
         using OnePair = SeparateForm<In, Out, SIMDROPE_HALF, SIMDROPE_HALF, false>;
-        OnePair{form.in + last, form.out + last, a.in_split, a.out_split}.Block(
+        const auto& row = form.row;
+        OnePair{{row.in + last, row.in_second + last, row.out + last, row.out_second + last}}.Block(
             d1, 0, hn::LoadU(d1, a.cos + last / 2), hn::LoadU(d1, a.sin + last / 2));
       }
     }
@@ -79,29 +80,27 @@ FixedBlocks<Form, kBlock...> MakeFixedBlocks(const RotateRows& a, std::index_seq
   return {a};
 }
 
-template <class Form, class In, class Out, simdrope_pairing kIn, class Blocks>
-HWY_INLINE void RotateLoading(const RotateRows& a, const Blocks& blocks) {
-  for (RowWalk<In, Out, kIn> row(a); row.Begin(blocks.pairs()); row.Next()) {
-    blocks(Form{row.in(), row.out(), a.in_split, a.out_split});
-  }
+template <class Form, class Walk, class Blocks>
+HWY_INLINE void RotateLoading(Walk& walk, const Blocks& blocks) {
+  for (; walk.Begin(blocks.pairs()); walk.Next()) blocks(Form{walk.row()});
 }
 
 // Rotates all rows if they are just kBlocks, kBlocks / 2, ... kLeast whole vectors wide.
-template <class Form, class In, class Out, simdrope_pairing kIn, size_t kBlocks, size_t kLeast>
-HWY_INLINE bool TryFixed(const RotateRows& a) {
+template <class Form, size_t kBlocks, size_t kLeast, class Walk>
+HWY_INLINE bool TryFixed(const RotateRows& a, Walk& walk) {
   if constexpr (kBlocks >= kLeast) {
     const auto blocks = MakeFixedBlocks<Form>(a, std::make_index_sequence<kBlocks>());
     if (a.pairs == blocks.pairs()) {
-      RotateLoading<Form, In, Out, kIn>(a, blocks);
+      RotateLoading<Form>(walk, blocks);
       return true;
     }
-    return TryFixed<Form, In, Out, kIn, kBlocks / 2, kLeast>(a);
+    return TryFixed<Form, kBlocks / 2, kLeast>(a, walk);
   }
   return false;
 }
 
-template <class Form, class In, class Out, simdrope_pairing kIn, bool kCommon>
-HWY_INLINE void RotateAnyWidth(RotateRows a) {
+template <class Form, class In, class Out, bool kCommon, class Walk>
+HWY_INLINE void RotateAnyWidth(RotateRows a, Walk& walk) {
   alignas(64) [[maybe_unused]] float angles[Form::kOrder == AngleOrder::kNatural ? 1 : 4 * SIMDROPE_MAX_PAIRS];
   if constexpr (Form::kOrder != AngleOrder::kNatural) {
     float* const cos = angles;
@@ -113,9 +112,9 @@ HWY_INLINE void RotateAnyWidth(RotateRows a) {
   if constexpr (kCommon) {
     constexpr size_t kBlocks = kFixedAngles / Form::kAngles;
     constexpr size_t kLeast = 2 * kResidentAngles / Form::kAngles;
-    if (TryFixed<Form, In, Out, kIn, kBlocks, kLeast>(a)) return;
+    if (TryFixed<Form, kBlocks, kLeast>(a, walk)) return;
   }
-  RotateLoading<Form, In, Out, kIn>(a, AnyBlocks<Form, In, Out>{a});
+  RotateLoading<Form>(walk, AnyBlocks<Form, In, Out>{a});
 }
 
 // ---- rows of a few vectors that share their angles, which stay in registers
@@ -144,35 +143,39 @@ struct Shape {
 };
 
 // Loads the angles that are still missing, then rotates all rows of a group.
-template <class Form, class In, class Out, simdrope_pairing kIn, size_t kWhole, size_t kTail, class... Angles>
-HWY_INLINE void RotateResident(Shape<kWhole, kTail> shape, const RotateRows& a, Angles... angles) {
+template <class Form, class Walk, size_t kWhole, size_t kTail, class... Angles>
+HWY_INLINE void RotateResident(Shape<kWhole, kTail> shape, const RotateRows& a, Walk& walk, Angles... angles) {
   constexpr size_t kLoaded = sizeof...(Angles);
   constexpr size_t kNext = kLoaded % Form::kAngles;
   const hn::ScalableTag<float> d;
   if constexpr (kLoaded < kWhole * Form::kAngles) {
     const auto angle = Form::template NaturalAngle<kNext>(d, a, kLoaded / Form::kAngles * hn::Lanes(d));
-    RotateResident<Form, In, Out, kIn>(shape, a, angles..., angle);
+    RotateResident<Form>(shape, a, walk, angles..., angle);
   } else if constexpr (kTail != 0 && kLoaded < (kWhole + 1) * Form::kAngles) {
     const hn::CappedTag<float, kTail> tail;
     const auto angle = Form::template NaturalAngle<kNext>(tail, a, kWhole * hn::Lanes(d));
-    RotateResident<Form, In, Out, kIn>(shape, a, angles..., angle);
+    RotateResident<Form>(shape, a, walk, angles..., angle);
   } else {
-    for (RowWalk<In, Out, kIn> row(a); row.Begin(Form::Pairs(shape.Lanes())); row.Next()) {
-      const Form form{row.in(), row.out(), a.in_split, a.out_split};
+    for (; walk.Begin(Form::Pairs(shape.Lanes())); walk.Next()) {
+      const Form form{walk.row()};
       RotateBlocks(std::integral_constant<size_t, Form::kAngles>(), form, 0, angles...);
     }
   }
 }
 
-template <class Form, class In, class Out, simdrope_pairing kIn, class Shape>
+template <class Form, class Shape>
 struct ResidentBody {
-  HWY_INLINE void operator()(const RotateRows& group) const { RotateResident<Form, In, Out, kIn>(Shape(), group); }
+  template <class Walk>
+  HWY_INLINE void operator()(const RotateRows& group, Walk& walk) const {
+    RotateResident<Form>(Shape(), group, walk);
+  }
 };
 
-template <class Form, class In, class Out, simdrope_pairing kIn, bool kCommon>
+template <class Form, class In, class Out, bool kCommon>
 struct AnyWidthBody {
-  HWY_INLINE void operator()(const RotateRows& group) const {
-    RotateAnyWidth<Form, In, Out, kIn, kCommon>(group);
+  template <class Walk>
+  HWY_INLINE void operator()(const RotateRows& group, Walk& walk) const {
+    RotateAnyWidth<Form, In, Out, kCommon>(group, walk);
   }
 };
 
@@ -185,7 +188,7 @@ template <class Form, class In, class Out, simdrope_pairing kIn, class First, cl
 HWY_INLINE bool TryShapes(const RotateRows& a, size_t lanes, First, More... more) {
   if constexpr (First::kVectors * Form::kAngles <= kResidentAngles) {
     if (lanes == First::Lanes()) {
-      ForGroups(a, ResidentBody<Form, In, Out, kIn, First>());
+      ForGroups<In, Out, kIn>(a, ResidentBody<Form, First>());
       return true;
     }
   }
@@ -232,7 +235,7 @@ HWY_INLINE void RotateGroups(const RotateRows& a) {
       if (whole_pairs && TryWithTail<Form, In, Out, kIn>(a)) return;
     }
   }
-  ForGroups(a, AnyWidthBody<Form, In, Out, kIn, kCommon>());
+  ForGroups<In, Out, kIn>(a, AnyWidthBody<Form, In, Out, kCommon>());
 }
 
 template <class In, class Out, simdrope_pairing kIn, simdrope_pairing kOut>
