@@ -59,6 +59,24 @@ struct Member {
   std::vector<double> cpu_samples;
 };
 
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return Quantile(values, 0.5);
+}
+
+// Samples of both are in the order of rounds.
+double OverSimdrope(const Member& member, const std::vector<Member>& members) {
+  for (const Member& own : members) {
+    if (own.measurement->impl != "simdrope") continue;
+    std::vector<double> ratios;
+    for (size_t i = 0; i < std::min(member.samples.size(), own.samples.size()); ++i) {
+      ratios.push_back(member.samples[i] / own.samples[i]);
+    }
+    return Median(ratios);
+  }
+  return 0;
+}
+
 void AddRoofs(const Group& group, std::vector<Timing>& timings) {
   std::map<std::string, Timing> families;
   for (const Timing& timing : timings) {
@@ -117,13 +135,12 @@ std::vector<Timing> TimeInterleaved(const Group& group, const OpenGroup& open, c
   }
 
   std::vector<Timing> timings;
-  for (Member& member : members) {
-    std::sort(member.samples.begin(), member.samples.end());
-    std::sort(member.cpu_samples.begin(), member.cpu_samples.end());
-    timings.push_back({member.measurement->name, member.measurement->impl, Quantile(member.samples, 0.5),
-                       Quantile(member.cpu_samples, 0.5), member.samples.front(),
-                       Quantile(member.samples, 0.25), Quantile(member.samples, 0.75),
-                       static_cast<int>(member.samples.size()), ""});
+  for (const Member& member : members) {
+    std::vector<double> sorted = member.samples;
+    std::sort(sorted.begin(), sorted.end());
+    timings.push_back({member.measurement->name, member.measurement->impl, Quantile(sorted, 0.5),
+                       Median(member.cpu_samples), sorted.front(), Quantile(sorted, 0.25), Quantile(sorted, 0.75),
+                       static_cast<int>(sorted.size()), OverSimdrope(member, members), ""});
   }
   AddRoofs(group, timings);
   return timings;
@@ -169,6 +186,7 @@ std::vector<benchmark::BenchmarkReporter::Run> ToRuns(const Group& group,
     run.counters["lower_quartile_ns"] = timing.lower_quartile * 1e9;
     run.counters["upper_quartile_ns"] = timing.upper_quartile * 1e9;
     run.counters["rounds"] = timing.rounds;
+    if (timing.over_simdrope != 0) run.counters["over_simdrope"] = timing.over_simdrope;
     if (group.bytes != 0) {
       run.counters["bytes"] = static_cast<double>(group.bytes);
       run.counters["bytes_per_second"] = static_cast<double>(group.bytes) / timing.median;

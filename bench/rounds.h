@@ -24,6 +24,7 @@ struct Timing {
   double lower_quartile;
   double upper_quartile;
   int rounds;
+  double over_simdrope;  // time over simdrope's in the same round, the median; 0 if simdrope was not timed
   std::string label;  // of a roof: the fastest variant
 };
 

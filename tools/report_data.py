@@ -7,14 +7,26 @@ import re
 
 
 def load_timings(pattern):
-    """The medians of all passes, one dict each: of a name's, the middle one. And the context of a pass."""
+    """The medians of all passes, one dict each: of a name's, the middle one. And the context of a pass.
+
+    Ratios to simdrope's times have a middle of their own: each compares times of the same rounds.
+    """
     passes, context = {}, {}
     for path in sorted(glob.glob(pattern)):
         timings, context = load_pass(path)
         for timing in timings:
             passes.setdefault(timing["name"], []).append(timing)
-    middle = [sorted(same, key=lambda timing: timing["median_ns"])[len(same) // 2] for same in passes.values()]
-    return middle, context
+    timings = []
+    for same in passes.values():
+        timing = dict(middle(same, "median_ns"))
+        if "over_simdrope" in timing:
+            timing["over_simdrope"] = middle(same, "over_simdrope")["over_simdrope"]
+        timings.append(timing)
+    return timings, context
+
+
+def middle(timings, key):
+    return sorted(timings, key=lambda timing: timing[key])[len(timings) // 2]
 
 
 def load_pass(path):
@@ -31,8 +43,9 @@ def load_pass(path):
             "upper_quartile_ns": entry["upper_quartile_ns"],
             "rounds": entry["repetitions"],
         }
-        if "bytes" in entry:
-            timing["bytes"] = entry["bytes"]
+        for key in ("bytes", "over_simdrope"):
+            if key in entry:
+                timing[key] = entry[key]
         if "label" in entry:
             timing["fastest_variant"] = entry["label"]
         parts = timing["name"].split("/")
@@ -61,16 +74,23 @@ def load_instructions(folder):
 
 
 class Table:
-    """Medians in ns, looked up by what was measured."""
+    """Medians in ns, and ratios to simdrope's times, looked up by what was measured."""
 
     def __init__(self, timings):
-        self.by_name = {timing["name"]: timing["median_ns"] for timing in timings}
+        self.by_name = {timing["name"]: timing for timing in timings}
 
-    def apply(self, workload, dtype, pairing, mode, impl, threads=1):
-        return self.by_name.get(f"apply/{workload}/{dtype}/{pairing}/{mode}/{impl}/threads:{threads}")
+    def get(self, name, key):
+        return self.by_name.get(name, {}).get(key)
+
+    def apply(self, workload, dtype, pairing, mode, impl, threads=1, key="median_ns"):
+        return self.get(f"apply/{workload}/{dtype}/{pairing}/{mode}/{impl}/threads:{threads}", key)
+
+    def over_simdrope(self, workload, dtype, mode, impl):
+        """Half pairs, one thread."""
+        return self.apply(workload, dtype, "half", mode, impl, key="over_simdrope")
 
     def other(self, name):
-        return self.by_name.get(f"{name}/threads:1")
+        return self.get(f"{name}/threads:1", "median_ns")
 
 
 def is_variant(impl):
@@ -78,7 +98,7 @@ def is_variant(impl):
 
 
 def is_yardstick(impl):
-    return impl.startswith("roof") or impl in ("memcpy", "rows")
+    return impl.startswith("roof") or impl in ("memcpy", "rows", "one-row")
 
 
 def is_own(impl):

@@ -25,6 +25,7 @@ def machine_lines(report):
         f"- Linux {machine['kernel']}; load average when done {machine['load_average']:.2f}",
         f"- medians of {report['rounds']} interleaved rounds (fewer for what is slow, at least 3), the middle one of "
         f"{report['passes']} passes; microseconds a call",
+        "- ratios to simdrope's times are medians, too, of the ratios within each round",
     ]
     waiting, alone = disturbed(report["timings"])
     lines.append(f"- in {waiting} of {alone} one-thread medians over 5% is waiting for a CPU that others had"
@@ -35,11 +36,12 @@ def machine_lines(report):
 
 
 def target_lines(report):
-    lines = header("target", "required", "measured", "met")
+    lines = header("target", "required", "measured", "met", "with one row of angles for all tokens")
     for target in report["targets"]:
         bound = "at most" if target["at_most"] else "at least"
         met = "yes" if target["met"] else "no"
-        lines.append(row(target["what"], f"{bound} {target['required']:.3g}", f"{target['measured']:.3g}", met))
+        lines.append(row(target["what"], f"{bound} {target['required']:.3g}", f"{target['measured']:.3g}", met,
+                         f"{target['one_row']:.3g}" if target["one_row"] else ""))
     return lines
 
 
@@ -54,13 +56,13 @@ def peer_lines(report, threads):
         if key[4] != threads or own is None:
             continue
         peer, roof = best_peer(group), group.get("roof")
-        loops = [t["median_ns"] for impl, t in group.items() if impl in ("loop-gcc", "loop-clang")]
-        gain = peer["median_ns"] / own["median_ns"] if peer else None
+        loops = [t["over_simdrope"] for impl, t in group.items() if impl in ("loop-gcc", "loop-clang")]
+        gain = peer["over_simdrope"] if peer else None
         slower += gain is not None and gain < 1
         lines.append(row(*key[:4], microseconds(roof), microseconds(group.get("roof-convert")), microseconds(own),
-                         f"{roof['median_ns'] / own['median_ns']:.2f}" if roof else "", microseconds(peer),
+                         f"{roof['over_simdrope']:.2f}" if roof else "", microseconds(peer),
                          peer["impl"] if peer else "", f"{gain:.2f}" if gain else "",
-                         f"{min(loops) / own['median_ns']:.2f}" if loops else ""))
+                         f"{min(loops):.2f}" if loops else ""))
     if len(lines) == 2:
         return ["Not measured."]
     return lines + ["", f"{slower} of {len(lines) - 2} cases slower than the best peer."]
