@@ -70,7 +70,8 @@ def ratio_to_roof(found, path):
         axis.axhline(1, color=YARDSTICK)
         axis.set_xticks(range(len(names)), names)
         axis.set_ylabel(f"{dtype}: roof time / time")
-        axis.legend(fontsize=8)
+        if drawn:
+            axis.legend(fontsize=8)
     figure.suptitle("Part of the roof (read, multiply, write) reached, in place; more is better")
     figure.tight_layout()
     if drawn:
