@@ -18,7 +18,7 @@ def load_timings(pattern):
             passes.setdefault(timing["name"], []).append(timing)
     timings = []
     for same in passes.values():
-        timing = dict(middle(same, "median_ns"))
+        timing = dict(middle(same, "median_ns"), passes_ns=[timing["median_ns"] for timing in same])
         if "over_simdrope" in timing:
             timing["over_simdrope"] = middle(same, "over_simdrope")["over_simdrope"]
         timings.append(timing)
@@ -88,6 +88,14 @@ class Table:
     def over_simdrope(self, workload, dtype, mode, impl):
         """Half pairs, one thread."""
         return self.apply(workload, dtype, "half", mode, impl, key="over_simdrope")
+
+    def quotient(self, *measurements):
+        """The middle one over the passes, of two measurements (arguments of apply) in the same pass."""
+        passes = [self.apply(*measurement, key="passes_ns") for measurement in measurements]
+        if None in passes:
+            return None
+        quotients = sorted(a / b for a, b in zip(*passes))
+        return quotients[len(quotients) // 2]
 
     def other(self, name):
         return self.get(f"{name}/threads:1", "median_ns")

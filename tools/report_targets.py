@@ -51,8 +51,7 @@ def targets(report):
     for workload in ("prefill", "decode32"):
         for dtype in DTYPES:
             add(f"{workload} {dtype} in place, half / interleaved", 0.95,
-                ratio(table.apply(workload, dtype, "half", "inplace", "simdrope"),
-                      table.apply(workload, dtype, "interleaved", "inplace", "simdrope")))
+                table.quotient(*((workload, dtype, pairing, "inplace", "simdrope") for pairing in ("half", "interleaved"))))
     for dtype in DTYPES:
         add(f"prefill {dtype} in place, streamed / prepared", 1.12,
             table.over_simdrope("prefill", dtype, "inplace", "simdrope-streamed"), at_most=True)
@@ -63,7 +62,7 @@ def targets(report):
         add("decode1 f32, ns over the row function", 150, call - rows_alone, at_most=True)
     # Two threads can be asked for what the memory gives them: that much shows in the roofs.
     for dtype in DTYPES:
-        gain = {impl: ratio(*(table.apply("prefill", dtype, "half", "inplace", impl, n) for n in (1, 2)))
+        gain = {impl: table.quotient(*(("prefill", dtype, "half", "inplace", impl, threads) for threads in (1, 2)))
                 for impl in ("roof", "roof-convert", "simdrope")}
         roofs = "".join(f", {impl} {gain[impl]:.2f}" for impl in ("roof", "roof-convert") if gain[impl])
         add(f"prefill {dtype} in place, one thread / two{roofs}", 1.8, gain["simdrope"])
