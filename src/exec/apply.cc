@@ -23,7 +23,7 @@ constexpr size_t kMaxTokensInBlock = 64;
 // heads of a token.
 constexpr int64_t kHeadsTogether = 4;
 
-// How far ahead to prefetch into the first-level cache, and into the second.
+// How far ahead to prefetch into the first-level cache, and into the second, in all: heads that go together share it.
 constexpr ptrdiff_t kNearBytes = 4096;
 constexpr ptrdiff_t kFarBytes = 2 * kNearBytes;
 
@@ -411,10 +411,11 @@ bool RowsGoOn(const Stream& stream, const simdrope_tensor& t, const ByteStrides&
   return stream.token_major ? strides.head > 0 && t.heads * strides.head == strides.token : strides.token > 0;
 }
 
-// Whole rows of at least `bytes`, where rows follow each other; else 0.
-ptrdiff_t Ahead(const Stream& stream, ptrdiff_t bytes) {
+// Whole rows, where rows follow each other; else 0.
+ptrdiff_t Ahead(const Stream& stream, ptrdiff_t bytes_in_all) {
   if (!RowsGoOn(stream, stream.in, stream.from)) return 0;
   const ptrdiff_t row = stream.token_major ? stream.from.head : stream.from.token;
+  const ptrdiff_t bytes = bytes_in_all / (stream.token_major ? 1 : std::min(kHeadsTogether, stream.in.heads));
   return (bytes + row - 1) / row * row;
 }
 
