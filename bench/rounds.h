@@ -25,7 +25,7 @@ struct Timing {
   double upper_quartile;
   int rounds;
   double over_simdrope;  // time over simdrope's in the same round, the median; 0 if simdrope was not timed
-  std::string label;  // of a roof: the fastest variant
+  std::string label;     // of a roof: the fastest variant
 };
 
 // Times what `open` holds, and adds the families of roofs.

@@ -411,7 +411,8 @@ bool RowsGoOn(const Stream& stream, const simdrope_tensor& t, const ByteStrides&
   return stream.token_major ? strides.head > 0 && t.heads * strides.head == strides.token : strides.token > 0;
 }
 
-// Whole rows, where rows follow each other; else 0.
+// Whole rows of at least that many bytes, or of a head's share of them where several go together; 0 where rows do not
+// follow each other.
 ptrdiff_t Ahead(const Stream& stream, ptrdiff_t bytes_in_all) {
   if (!RowsGoOn(stream, stream.in, stream.from)) return 0;
   const ptrdiff_t row = stream.token_major ? stream.from.head : stream.from.token;

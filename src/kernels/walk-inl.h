@@ -32,7 +32,7 @@ HWY_INLINE T* AtBytes(T* p, ptrdiff_t bytes) {
   return reinterpret_cast<T*>(reinterpret_cast<Byte*>(p) + bytes);
 }
 
-// The same pointer, made in a way that the compiler cannot see and so not replace by more such sums.
+// The same pointer, of which the compiler does not know how it was made, so that it keeps no such sums.
 template <class T>
 HWY_INLINE T* Opaque(T* p) {
 #if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
@@ -122,8 +122,10 @@ class RowWalk {
 // How many groups ahead angles are fetched, where rows are fetched far.
 inline constexpr ptrdiff_t kAnglesAhead = 2;
 
-// Calls body(group, walk) for each group of `a`, which gives the angles, with a walk over its rows:
+// Calls body(group, walk) for each group of `a`. `group` gives the pairs and the angles, `walk` the rows, which body
+// walks to the end:
 //   for (; walk.Begin(pairs); walk.Next()) ... walk.row()
+// group.in and group.out stay where `a` begins.
 template <class In, class Out, simdrope_pairing kIn, class Body>
 HWY_INLINE void ForGroups(const RotateRows& a, const Body& body) {
   RotateRows group = a;  // a copy that no store of a row can change, for all that the compiler knows
