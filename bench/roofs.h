@@ -14,9 +14,12 @@ namespace simdrope::bench {
 // `roof`: in place read, multiply, write; out of place a copy.
 // `roof-convert`: in place, 16-bit types widened to float, multiplied and rounded to nearest even, bf16
 // in integers. `roof-hwconvert`: bf16 rounded by AVX512_BF16's instruction, which flushes subnormals.
+// `roof-angles`: as `roof`, and reads the cos and sin of each token, as a rotation must.
 struct RoofKernel {
   std::string name;
   void (*walk)(const Span&);
+
+  bool reads_angles() const { return name.rfind("roof-angles.", 0) == 0; }
 };
 
 std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode);

@@ -21,6 +21,8 @@ inline volatile float factor = 1.0f;
 // Bytes that software prefetch runs ahead.
 constexpr int64_t kAheadFlat = 4096;
 constexpr int64_t kAheadWindows = 8192;
+constexpr int64_t kAheadFar = 8192;
+constexpr int64_t kTokensAhead = 2;  // of angles
 
 // ---- what is done to one line of 64 bytes
 
@@ -158,33 +160,66 @@ struct Stream512 {
 
 // ---- walking a span, four lines at a time; one function for each instruction set
 
+// Lines to come, into the first-level cache; and others into the second-level cache.
+enum class Fetch { kNone, kNear, kNearAndFar };
+
+// One for each of them, or for the first two.
+using Walks = std::vector<void (*)(const Span&)>;
+
+BENCH_INLINE void ReadAngles(const char* row, int64_t bytes, bool fetch) {
+  for (int64_t i = 0; i < bytes; i += 64) {
+    *const_cast<const volatile char*>(row + i);
+    if (fetch) _mm_prefetch(row + kTokensAhead * bytes + i, _MM_HINT_T0);
+  }
+}
+
 #define BENCH_DEFINE_WALK(NAME, TARGET)                                                                   \
-  template <class Op, bool kPrefetch>                                                                     \
+  template <class Op, Fetch kFetch>                                                                       \
   TARGET BENCH_INLINE void NAME##Run(const char* in, char* out, int64_t bytes, int64_t ahead,             \
                                      int64_t prefetched, float f) {                                       \
     int64_t i = 0;                                                                                        \
     for (; i + 256 <= bytes; i += 256) {                                                                  \
       for (int line = 0; line < 256; line += 64) {                                                        \
-        if (kPrefetch && i < prefetched) _mm_prefetch(in + i + line + ahead, _MM_HINT_T0);                \
+        if (kFetch != Fetch::kNone && i < prefetched) _mm_prefetch(in + i + line + ahead, _MM_HINT_T0);   \
+        if (kFetch == Fetch::kNearAndFar) _mm_prefetch(in + i + line + kAheadFar, _MM_HINT_T1);           \
         Op::Line(in + i + line, out + i + line, f);                                                       \
       }                                                                                                   \
     }                                                                                                     \
     for (; i < bytes; i += 64) {                                                                          \
-      if (kPrefetch && i < prefetched) _mm_prefetch(in + i + ahead, _MM_HINT_T0);                         \
+      if (kFetch != Fetch::kNone && i < prefetched) _mm_prefetch(in + i + ahead, _MM_HINT_T0);            \
       Op::Line(in + i, out + i, f);                                                                       \
     }                                                                                                     \
   }                                                                                                       \
-  template <class Op, bool kPrefetch>                                                                     \
+  template <class Op, Fetch kFetch>                                                                       \
   TARGET void NAME(const Span& s) {                                                                       \
     const float f = factor;                                                                               \
     if (s.count == 1) {                                                                                   \
-      return NAME##Run<Op, kPrefetch>(s.in, s.out, s.bytes, kAheadFlat, s.bytes - kAheadFlat, f);         \
+      return NAME##Run<Op, kFetch>(s.in, s.out, s.bytes, kAheadFlat, s.bytes - kAheadFlat, f);            \
     }                                                                                                     \
     const int64_t runs_ahead = (kAheadWindows + s.stride - 1) / s.stride;                                 \
     for (int64_t r = 0; r < s.count; ++r) {                                                               \
-      NAME##Run<Op, kPrefetch>(s.in + r * s.stride, s.out + r * s.stride, s.bytes, runs_ahead * s.stride, \
-                               r + runs_ahead < s.count ? s.bytes : 0, f);                                \
+      NAME##Run<Op, kFetch>(s.in + r * s.stride, s.out + r * s.stride, s.bytes, runs_ahead * s.stride,    \
+                            r + runs_ahead < s.count ? s.bytes : 0, f);                                   \
     }                                                                                                     \
+  }                                                                                                       \
+  template <class Op, Fetch kFetch>                                                                       \
+  TARGET void NAME##Angles(const Span& s) {                                                               \
+    const float f = factor;                                                                               \
+    for (int64_t r = 0; r < s.count; ++r) {                                                               \
+      ReadAngles(s.cos + r * s.angle_bytes, s.angle_bytes, kFetch != Fetch::kNone);                       \
+      ReadAngles(s.sin + r * s.angle_bytes, s.angle_bytes, kFetch != Fetch::kNone);                       \
+      NAME##Run<Op, kFetch>(s.in + r * s.bytes, s.out + r * s.bytes, s.bytes, kAheadFlat,                 \
+                            (s.count - r) * s.bytes - kAheadFlat, f);                                     \
+    }                                                                                                     \
+  }                                                                                                       \
+  template <class Op>                                                                                     \
+  Walks NAME##s() {                                                                                       \
+    return {NAME<Op, Fetch::kNone>, NAME<Op, Fetch::kNear>};                                              \
+  }                                                                                                       \
+  template <class Op>                                                                                     \
+  Walks NAME##sWithAngles() {                                                                             \
+    return {NAME##Angles<Op, Fetch::kNone>, NAME##Angles<Op, Fetch::kNear>,                               \
+            NAME##Angles<Op, Fetch::kNearAndFar>};                                                        \
   }
 BENCH_DEFINE_WALK(Walk256, BENCH_AVX2)
 BENCH_DEFINE_WALK(Walk512, BENCH_AVX512)
@@ -199,34 +234,39 @@ inline std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode) {
   const bool avx512_bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
 
   std::vector<RoofKernel> kernels;
-  const auto add = [&](bool supported, const std::string& name, auto plain, auto prefetching) {
+  const auto add = [&](bool supported, const std::string& name, const Walks& walks) {
     if (!supported) return;
-    kernels.push_back({name, plain});
-    kernels.push_back({name + "+prefetch", prefetching});
+    constexpr const char* kSuffixes[] = {"", "+prefetch", "+prefetch-far"};
+    for (size_t i = 0; i < walks.size(); ++i) kernels.push_back({name + kSuffixes[i], walks[i]});
   };
   if (mode == Mode::kOutOfPlace) {
-    add(avx2, "roof.256", Walk256<Copy256, false>, Walk256<Copy256, true>);
-    add(avx512, "roof.512", Walk512<Copy512, false>, Walk512<Copy512, true>);
-    add(avx512, "roof.stream512", Walk512<Stream512, false>, Walk512<Stream512, true>);
+    add(avx2, "roof.256", Walk256s<Copy256>());
+    add(avx512, "roof.512", Walk512s<Copy512>());
+    add(avx512, "roof.stream512", Walk512s<Stream512>());
+    add(avx2, "roof-angles.256", Walk256sWithAngles<Copy256>());
+    add(avx512, "roof-angles.512", Walk512sWithAngles<Copy512>());
+    add(avx512, "roof-angles.stream512", Walk512sWithAngles<Stream512>());
     return kernels;
   }
   if (dtype == f32) {
-    add(avx2, "roof.256", Walk256<MultiplyF32Narrow, false>, Walk256<MultiplyF32Narrow, true>);
-    add(avx512, "roof.512", Walk512<MultiplyF32, false>, Walk512<MultiplyF32, true>);
+    add(avx2, "roof.256", Walk256s<MultiplyF32Narrow>());
+    add(avx512, "roof.512", Walk512s<MultiplyF32>());
+    add(avx2, "roof-angles.256", Walk256sWithAngles<MultiplyF32Narrow>());
+    add(avx512, "roof-angles.512", Walk512sWithAngles<MultiplyF32>());
     return kernels;
   }
-  add(avx2, "roof.256", Walk256<MultiplyI16Narrow, false>, Walk256<MultiplyI16Narrow, true>);
-  add(avx512, "roof.512", Walk512<MultiplyI16, false>, Walk512<MultiplyI16, true>);
+  add(avx2, "roof.256", Walk256s<MultiplyI16Narrow>());
+  add(avx512, "roof.512", Walk512s<MultiplyI16>());
+  add(avx2, "roof-angles.256", Walk256sWithAngles<MultiplyI16Narrow>());
+  add(avx512, "roof-angles.512", Walk512sWithAngles<MultiplyI16>());
   if (dtype == f16) {
-    add(avx2, "roof-convert.256", Walk256<ConvertF16Narrow, false>, Walk256<ConvertF16Narrow, true>);
-    add(avx512, "roof-convert.512", Walk512<ConvertF16, false>, Walk512<ConvertF16, true>);
+    add(avx2, "roof-convert.256", Walk256s<ConvertF16Narrow>());
+    add(avx512, "roof-convert.512", Walk512s<ConvertF16>());
   } else {
-    add(avx2, "roof-convert.256", Walk256<ConvertBf16Narrow, false>, Walk256<ConvertBf16Narrow, true>);
-    add(avx512, "roof-convert.512", Walk512<ConvertBf16, false>, Walk512<ConvertBf16, true>);
-    add(avx512_bf16, "roof-hwconvert.words", Walk512Bf16<HardwareBf16Words, false>,
-        Walk512Bf16<HardwareBf16Words, true>);
-    add(avx512_bf16, "roof-hwconvert.widen", Walk512Bf16<HardwareBf16, false>,
-        Walk512Bf16<HardwareBf16, true>);
+    add(avx2, "roof-convert.256", Walk256s<ConvertBf16Narrow>());
+    add(avx512, "roof-convert.512", Walk512s<ConvertBf16>());
+    add(avx512_bf16, "roof-hwconvert.words", Walk512Bf16s<HardwareBf16Words>());
+    add(avx512_bf16, "roof-hwconvert.widen", Walk512Bf16s<HardwareBf16>());
   }
   return kernels;
 }

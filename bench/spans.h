@@ -9,13 +9,17 @@
 
 namespace simdrope::bench {
 
-// `count` runs of `bytes` bytes, a multiple of 64, `stride` bytes apart.
+// `count` runs of `bytes` bytes, a multiple of 64, `stride` bytes apart. Before run r, `angle_bytes` are to be read at
+// cos and sin + r * angle_bytes; 0: none.
 struct Span {
   const char* in;
   char* out;
   int64_t bytes;
   int64_t stride;
   int64_t count;
+  const char* cos = nullptr;
+  const char* sin = nullptr;
+  int64_t angle_bytes = 0;
 };
 
 // In place the rotated windows; out of place everything, for the rest of a head is copied.
@@ -28,6 +32,13 @@ inline Span SpanOf(const Job& job, const TokenView& view) {
   return {view.in + offset, view.out + offset, w.rotary_dim * size, w.head_dim * size, heads};
 }
 
+// Token by token, with the token's cos and sin: of BSHD, heads rotated whole.
+inline Span TokenSpanOf(const Job& job, const TokenView& view) {
+  const int64_t bytes = view.token_stride * job.c.element_size();
+  return {view.in, view.out, bytes, bytes, job.workload().tokens(), reinterpret_cast<const char*>(job.cos),
+          reinterpret_cast<const char*>(job.sin), job.workload().pairs() * static_cast<int64_t>(sizeof(float))};
+}
+
 inline Span PartOf(const Span& span, int64_t index, int64_t parts) {
   Span part = span;
   if (span.count > 1) {
@@ -35,6 +46,8 @@ inline Span PartOf(const Span& span, int64_t index, int64_t parts) {
     part.count = span.count * (index + 1) / parts - first;
     part.in += first * span.stride;
     part.out += first * span.stride;
+    part.cos += first * span.angle_bytes;
+    part.sin += first * span.angle_bytes;
   } else {
     const int64_t lines = span.bytes / 64;
     const int64_t first = lines * index / parts;
@@ -45,12 +58,13 @@ inline Span PartOf(const Span& span, int64_t index, int64_t parts) {
   return part;
 }
 
-// What each of `threads` threads walks.
-inline std::vector<std::vector<Span>> SpansOf(const Job& job, int threads) {
+// What each of `threads` threads walks. K shares Q's angles: they are read once.
+inline std::vector<std::vector<Span>> SpansOf(const Job& job, int threads, bool with_angles) {
+  std::vector<Span> whole = {with_angles ? TokenSpanOf(job, job.q) : SpanOf(job, job.q)};
+  if (job.k.heads != 0) whole.push_back(SpanOf(job, job.k));
   std::vector<std::vector<Span>> spans(threads);
-  for (const TokenView* view : {&job.q, &job.k}) {
-    if (view->heads == 0) continue;
-    for (int i = 0; i < threads; ++i) spans[i].push_back(PartOf(SpanOf(job, *view), i, threads));
+  for (int i = 0; i < threads; ++i) {
+    for (const Span& span : whole) spans[i].push_back(PartOf(span, i, threads));
   }
   return spans;
 }

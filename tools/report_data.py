@@ -106,7 +106,7 @@ def is_variant(impl):
 
 
 def is_yardstick(impl):
-    return impl.startswith("roof") or impl in ("memcpy", "rows", "one-row")
+    return impl.startswith("roof") or impl in ("memcpy", "rows")
 
 
 def is_own(impl):

@@ -1,5 +1,5 @@
 // simdrope itself, through its public API: cos and sin prepared, streamed, and with slices on the
-// caller's own threads. And as a yardstick with one row of cos and sin for all tokens: what reading the others costs.
+// caller's own threads.
 #include <simdrope/simdrope.hpp>
 #include <stdexcept>
 
@@ -9,7 +9,7 @@
 namespace simdrope::bench {
 namespace {
 
-enum class Angles { kPrepared, kStreamed, kOneRow };
+enum class Angles { kPrepared, kStreamed };
 
 void Require(const Status& status) {
   if (!status.ok()) throw std::runtime_error(status.message());
@@ -27,12 +27,9 @@ class Simdrope : public Peer {
 
   std::string Refuses(const Case& c) const override {
     if (own_threads_ && c.threads == 1) return "one slice is the plain call";
-    if (!rotates() && c.threads > 1) return "a yardstick for one thread";
     if (!own_threads_ && c.threads > 1 && !simdrope_has_tbb()) return "built without oneTBB";
     return "";
   }
-
-  bool rotates() const override { return angles_ != Angles::kOneRow; }
 
   void Prepare(const Job& job) override {
     const Workload& w = job.workload();
@@ -48,14 +45,12 @@ class Simdrope : public Peer {
       for (int64_t b = 0; b < w.batch; ++b) ids_[b] = w.first_position + b;
       positions_ = Positions::per_sequence(ids_.data(), w.batch);
     }
-    if (angles_ == Angles::kStreamed) {
-      cos_sin_ = rope_.stream(positions_);
-    } else {
+    if (angles_ == Angles::kPrepared) {
       Result<CosSin> rows = rope_.cos_sin(positions_, w.batch, w.seq);
       Require(rows.status());
       rows_ = std::move(*rows);
-      cos_sin_ = rows_.view();
-      if (angles_ == Angles::kOneRow) cos_sin_.table.row_stride = cos_sin_.table.batch_stride = 0;
+    } else {
+      streamed_ = rope_.stream(positions_);
     }
     in_ = QKV(job.tensor(job.q, job.q.in), job.tensor(job.k, job.k.in));
     out_ = QKV(job.tensor(job.q, job.q.out), job.tensor(job.k, job.k.out));
@@ -82,7 +77,8 @@ class Simdrope : public Peer {
 
  private:
   void Apply(const Options& options) {
-    const simdrope_status status = simdrope_apply(&cos_sin_, &in_, in_place_ ? nullptr : &out_, &options);
+    const simdrope_cos_sin& rows = angles_ == Angles::kPrepared ? rows_.view() : streamed_;
+    const simdrope_status status = simdrope_apply(&rows, &in_, in_place_ ? nullptr : &out_, &options);
     if (status != SIMDROPE_OK) status_ = status;
   }
 
@@ -93,7 +89,7 @@ class Simdrope : public Peer {
   Positions positions_;
   std::vector<int64_t> ids_;
   CosSin rows_;
-  simdrope_cos_sin cos_sin_ = SIMDROPE_COS_SIN_INIT;
+  CosSinView streamed_;
   QKV in_;
   QKV out_;
   bool in_place_ = true;
@@ -110,7 +106,6 @@ Peers MakeSimdrope() {
   peers.push_back(std::make_unique<Simdrope>("simdrope", Angles::kPrepared, false));
   peers.push_back(std::make_unique<Simdrope>("simdrope-streamed", Angles::kStreamed, false));
   peers.push_back(std::make_unique<Simdrope>("simdrope-slices", Angles::kPrepared, true));
-  peers.push_back(std::make_unique<Simdrope>("one-row", Angles::kOneRow, false));
   return peers;
 }
 
