@@ -210,4 +210,15 @@ TEST_CASE("a call uses the caller's arena: one thread there, one thread here") {
   CHECK(observer.entries() <= 1);
 }
 
+TEST_CASE("a call that ends before others would wake does not wake them") {
+  const tbb::global_control control(tbb::global_control::max_allowed_parallelism, 4);
+  Work work(Layout::kBshd, {1, 30, 16, 4, 0, 64}, simdrope::f32, 7);  // reads and writes 300 KB
+  tbb::task_arena arena(4);
+  Observer observer(arena);
+  arena.execute([&] {
+    for (int i = 0; i < 20; ++i) REQUIRE(work.Run(simdrope::Options()).ok());
+  });
+  CHECK(observer.entries() == 1);
+}
+
 #endif
