@@ -24,12 +24,13 @@ double MaxInvFreq(const simdrope_rope& rope) {
   return max;
 }
 
-// position * inv_freq as a 16-bit or 32-bit float computation would have it.
-float RoundedAngle(simdrope_precision precision, double position, float inv_freq) {
-  const float p = static_cast<float>(position);
-  if (precision == SIMDROPE_PRECISION_BF16_POSITIONS) return RoundToBf16(RoundToBf16(p) * inv_freq);
-  if (precision == SIMDROPE_PRECISION_F16_POSITIONS) return RoundToF16(RoundToF16(p) * inv_freq);
-  return p * inv_freq;
+// To the type in which a precision other than exact computes positions and angles, and back.
+void RoundToPrecision(const Kernels& kernels, simdrope_precision precision, float* values, size_t n) {
+  if (precision == SIMDROPE_PRECISION_FLOAT32) return;
+  const simdrope_dtype dtype = precision == SIMDROPE_PRECISION_BF16_POSITIONS ? SIMDROPE_BF16 : SIMDROPE_F16;
+  uint16_t rounded[SIMDROPE_MAX_PAIRS];
+  kernels.copy[SIMDROPE_F32][dtype](values, rounded, n, 1.0f);
+  kernels.copy[dtype][SIMDROPE_F32](rounded, values, n, 1.0f);
 }
 
 float TableValue(const void* data, simdrope_dtype dtype, int64_t index) {
@@ -76,10 +77,12 @@ void ComputeRows(const Kernels& kernels, const simdrope_rope& rope, const TokenP
     magnitude.pair_factor = pair_factor;
   }
   if (rope.precision != SIMDROPE_PRECISION_EXACT) {
+    float position[SIMDROPE_MAX_AXES];
     float angle[SIMDROPE_MAX_PAIRS];
-    for (size_t i = 0; i < pairs; ++i) {
-      angle[i] = RoundedAngle(rope.precision, real_on_axis[axis[i]], rope.float_inv_freq[i]);
-    }
+    for (int32_t a = 0; a < rope.axes; ++a) position[a] = static_cast<float>(real_on_axis[a]);
+    RoundToPrecision(kernels, rope.precision, position, static_cast<size_t>(rope.axes));
+    for (size_t i = 0; i < pairs; ++i) angle[i] = position[axis[i]] * rope.float_inv_freq[i];
+    RoundToPrecision(kernels, rope.precision, angle, pairs);
     kernels.cos_sin_of_angles(angle, magnitude, pairs, cos, sin);
   } else if (tokens.is_real()) {
     double turns[SIMDROPE_MAX_PAIRS];

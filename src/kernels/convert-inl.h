@@ -31,6 +31,8 @@ template <class D>
 using Words = hn::RebindToUnsigned<D>;  // uint32_t lanes of a float vector
 template <class D>
 using Halves = hn::Rebind<uint16_t, D>;  // as many uint16_t lanes
+template <class D>
+using TwoHalves = hn::Repartition<uint16_t, Words<D>>;  // a word of two 16-bit elements in each lane
 
 inline const uint16_t* Bits(const F16* p) { return &p->bits; }
 inline const uint16_t* Bits(const Bf16* p) { return &p->bits; }
@@ -98,7 +100,7 @@ HWY_INLINE VU RoundToWords(D d, hn::Vec<D> even, hn::Vec<D> odd) {
   if constexpr (kNaNs == NaNs::kBf16) {
     // Both at once in 16-bit lanes, 8 operations instead of 10: the upper halves, plus 1 where lower
     // half + 0x7fff + lowest upper bit reaches 2^16. (x + y + 1) / 2 reads that bit without overflow.
-    const hn::Repartition<uint16_t, Words<D>> d16;
+    const TwoHalves<D> d16;
     const VU e = hn::BitCast(du, even);
     const VU o = hn::BitCast(du, odd);
     const auto high = hn::OddEven(hn::BitCast(d16, o), hn::BitCast(d16, hn::ShiftRight<16>(e)));
@@ -214,10 +216,24 @@ HWY_INLINE void StoreFloats(hn::Vec<D> v, D d, Bf16* p) {
   StoreVector<kPastCaches>(Narrow(d, hn::ShiftRight<16>(RoundToUpperHalf<kNaNs>(d, v))), Halves<D>(), Bits(p));
 }
 
-// ---- interleaved elements: x0 y0 x1 y1 ...
+// Two vectors, one after the other.
+template <NaNs kNaNs, bool kPastCaches, class D, class T>
+HWY_INLINE void StoreTwo(hn::Vec<D> first, hn::Vec<D> second, D d, T* p) {
+  StoreFloats<kNaNs, kPastCaches>(first, d, p);
+  StoreFloats<kNaNs, kPastCaches>(second, d, p + hn::Lanes(d));
+}
+#if HWY_TARGET != HWY_SCALAR
+// Narrowed together, by one shuffle.
+template <NaNs kNaNs, bool kPastCaches, class D>
+HWY_INLINE void StoreTwo(hn::Vec<D> first, hn::Vec<D> second, D d, Bf16* p) {
+  const TwoHalves<D> d16;
+  const auto low = hn::BitCast(d16, RoundToUpperHalf<kNaNs>(d, first));
+  const auto high = hn::BitCast(d16, RoundToUpperHalf<kNaNs>(d, second));
+  StoreVector<kPastCaches>(hn::ConcatOdd(d16, high, low), d16, Bits(p));
+}
+#endif
 
-template <class D>
-using TwoHalves = hn::Repartition<uint16_t, Words<D>>;  // a word of two 16-bit elements in each lane
+// ---- interleaved elements: x0 y0 x1 y1 ...
 
 template <class D>
 HWY_INLINE void LoadInterleaved(D d, const float* p, hn::Vec<D>& x, hn::Vec<D>& y) {

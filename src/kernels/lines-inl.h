@@ -120,12 +120,17 @@ struct OddRowsBody {
     for (; walk.Begin(kVectors * kLanes / 2); walk.Next()) {
       const Row<T, T>& row = walk.row();
       for (size_t v = 0; v < kVectors; ++v) x[v] = LoadFloats(d, row.in + v * kLanes);
-      for (size_t v = 0; v < kVectors; ++v) {
+      const auto rotated = [&](size_t v) HWY_ATTR {
         const size_t other = v + kVectors / 2;
         const auto y = hn::ConcatLowerUpper(d, x[(other + 1) % kVectors], x[other % kVectors]);
-        const auto rotated = hn::MulAdd(y, sin[v], hn::Mul(x[v], cos[v]));
-        StoreFloats<kNaNsOf<T, T>, kPastCaches>(rotated, d, row.out + v * kLanes);
+        return hn::MulAdd(y, sin[v], hn::Mul(x[v], cos[v]));
+      };
+      constexpr NaNs kNaNs = kNaNsOf<T, T>;
+      constexpr size_t kLast = kVectors - 1;
+      for (size_t v = 0; v < kLast; v += 2) {
+        StoreTwo<kNaNs, kPastCaches>(rotated(v), rotated(v + 1), d, row.out + v * kLanes);
       }
+      StoreFloats<kNaNs, kPastCaches>(rotated(kLast), d, row.out + kLast * kLanes);
     }
   }
 };
