@@ -19,11 +19,13 @@ namespace {
 constexpr int64_t kWakingBytes = 320 * 1024;
 
 constexpr int64_t kMinBytesPerPart = 64 * 1024;
-
 constexpr int64_t kMaxParts = 1024;
 
-// A thread that wakes late, or is slow, leaves its parts to the others.
-constexpr int64_t kPartsPerThread = 4;
+// A thread that wakes late leaves its parts to the others; so does a slower one (of another kind, or that a virtual
+// machine's neighbour slows down), for which large calls have smaller parts.
+constexpr int64_t kLeastPartsPerThread = 4;
+constexpr int64_t kMostPartsPerThread = 16;
+constexpr int64_t kBytesPerPart = 512 * 1024;
 
 }  // namespace
 
@@ -74,8 +76,9 @@ int64_t PartsFor(const simdrope_options& options, int64_t size, int64_t bytes) {
   const bool limited = options.threads > 0 && options.threads < arena;
   const int64_t threads = limited ? options.threads : arena;
   if (bytes <= kWakingBytes + bytes / threads) return 1;
+  const int64_t parts = std::clamp(bytes / kBytesPerPart, kLeastPartsPerThread * threads, kMostPartsPerThread * threads);
   // A limit below the arena's is kept by having no more parts.
-  return std::min({size, bytes / kMinBytesPerPart, kMaxParts, limited ? threads : kPartsPerThread * threads});
+  return std::min({size, bytes / kMinBytesPerPart, kMaxParts, limited ? threads : parts});
 }
 
 }  // namespace simdrope::impl
