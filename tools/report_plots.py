@@ -24,6 +24,10 @@ def colour(impl):
     return OWN if is_own(impl) else YARDSTICK if is_yardstick(impl) else PEER
 
 
+def label(microseconds):
+    return f"{microseconds:,.0f}" if microseconds >= 100 else f"{microseconds:.3g}"
+
+
 def time_by_implementation(found, workload, path):
     """Bars of time, a panel for each dtype and mode; half pairs, one thread."""
     panels = [(dtype, mode) for mode in ("inplace", "outofplace") for dtype in DTYPES]
@@ -40,8 +44,9 @@ def time_by_implementation(found, workload, path):
         axis.set_xscale("log")
         axis.set_xlabel("microseconds, log scale; less is better")
         for y, (time, _) in enumerate(times):
-            axis.text(time, y, f" {time:.3g}", va="center", fontsize=8)
-        axis.margins(x=0.15)
+            axis.text(time, y, f" {label(time)}", va="center", fontsize=8)
+        slowest, fastest = times[0][0], times[-1][0]
+        axis.set_xlim(fastest / 2, slowest * (slowest / fastest) ** 0.25 * 1.5)  # room for labels
     figure.suptitle(f"{workload}: Q and K rotated once, half pairs, one thread")
     figure.tight_layout()
     if drawn:
@@ -66,22 +71,22 @@ def ratio_to_roof(found, path):
                     ys.append(group["roof"]["median_ns"] / group[impl]["median_ns"])
             if xs:
                 drawn = True
-                axis.bar(xs, ys, 0.15, label=impl, color=LINES[impl])
+                axis.bar(xs, ys, 0.15, color=LINES[impl])
         axis.axhline(1, color=YARDSTICK)
         axis.set_xticks(range(len(names)), names)
         axis.set_ylabel(f"{dtype}: roof time / time")
-        if drawn:
-            axis.legend(fontsize=8)
-    figure.suptitle("Part of the roof (read, multiply, write) reached, in place; more is better")
-    figure.tight_layout()
+    figure.suptitle("Part of the roof (read, multiply, write) reached, in place, half pairs, one thread; more is better")
+    figure.legend([plt.Rectangle((0, 0), 1, 1, color=LINES[impl]) for impl in impls], impls, loc="lower center",
+                  ncol=len(impls))
+    figure.tight_layout(rect=(0, 0.04, 1, 1))
     if drawn:
         figure.savefig(path)
     plt.close(figure)
     return drawn
 
 
-def curves(found, keys, x_of, xlabel, title, path, log):
-    """Time or speed of every implementation along one key, a panel for each dtype."""
+def curves(found, keys, x_of, xlabel, title, path):
+    """Time of every implementation along one key, a panel for each dtype."""
     figure, axes = plt.subplots(1, 3, figsize=(17, 6))
     drawn = False
     for dtype, axis in zip(DTYPES, axes):
@@ -91,17 +96,21 @@ def curves(found, keys, x_of, xlabel, title, path, log):
                 continue
             for impl, timing in found[key].items():
                 lines.setdefault(impl, []).append((x_of(key), timing["median_ns"] / 1000))
+        lines = {impl: points for impl, points in lines.items() if len(points) > 1}
         for impl, points in sorted(lines.items()):
-            if len(points) < 2:
-                continue
             drawn = True
-            xs, ys = zip(*sorted(points))
             own = is_own(impl)
-            axis.plot(xs, ys, marker="o", markersize=3, label=impl, linewidth=2.2 if own else 1,
+            axis.plot(*zip(*sorted(points)), marker="o", markersize=3, label=impl, linewidth=2.2 if own else 1,
                       color=LINES.get(impl), linestyle="--" if is_yardstick(impl) else "-")
-        axis.set_yscale("log")
-        if log:
-            axis.set_xscale("log", base=2)
+        axis.set_xscale("log", base=2)
+        xs = sorted({x for points in lines.values() for x, _ in points})
+        ys = sorted(y for points in lines.values() for _, y in points)
+        axis.set_xticks(xs, [str(x) for x in xs])
+        if ys and ys[-1] < 16 * ys[0]:
+            axis.set_ylim(0, 1.1 * ys[-1])
+        else:
+            axis.set_yscale("log", base=2)
+        axis.yaxis.set_major_formatter(lambda value, _: label(value))
         axis.set_title(dtype)
         axis.set_xlabel(xlabel)
         axis.set_ylabel("microseconds")
@@ -129,9 +138,9 @@ def write_plots(report, folder):
     keep("ratio-to-roof.svg", lambda path: ratio_to_roof(found, path))
     scaling = [k for k in found if k[0] == "prefill" and k[2:4] == ("half", "inplace")]
     keep("threads.svg", lambda path: curves(found, scaling, lambda key: key[4], "threads",
-                                            "prefill in place, half pairs, by threads", path, log=False))
+                                            "prefill in place, half pairs, by threads", path))
     tokens = [k for k in found if k[0].startswith("tokens-") and k[4] == 1]
     keep("tokens.svg", lambda path: curves(found, tokens, lambda key: int(key[0].split("-")[1]), "tokens",
                                            "Latency by number of tokens: 32 + 8 heads of 128, in place, one thread",
-                                           path, log=True))
+                                           path))
     return written
