@@ -49,14 +49,14 @@ class Roof : public Peer {
   bool rotates() const override { return false; }
   std::string Refuses(const Case& c) const override {
     if (c.dtype != dtype_ || c.mode != mode_) return "of another dtype or mode";
-    if (kernel_.reads_angles() && (c.workload.layout != Layout::kBSHD || !c.workload.whole_heads()))
-      return "angles by token, heads whole";
+    const bool whole_tokens = c.workload.layout == Layout::kBSHD && c.workload.whole_heads();
+    if (kernel_.reads() != Reads::kData && !whole_tokens) return "of whole tokens";
     if (alone_ && (c.threads == 1 || c.bytes_moved() > kLittle)) return "as the others";
     return "";
   }
   void Prepare(const Job& job) override {
     const int threads = alone_ ? 1 : job.c.threads;
-    spans_ = SpansOf(job, threads, kernel_.reads_angles());
+    spans_ = SpansOf(job, threads, kernel_.reads());
     pool_ = &Pool::Of(threads);
     task_ = [this](int index) {
       for (const Span& span : spans_[index]) kernel_.walk(span);

@@ -163,7 +163,7 @@ struct Stream512 {
 // Lines to come, into the first-level cache; and others into the second-level cache.
 enum class Fetch { kNone, kNear, kNearAndFar };
 
-// One for each of them, or for the first two.
+// One for each of them, or for the first ones.
 using Walks = std::vector<void (*)(const Span&)>;
 
 BENCH_INLINE void ReadAngles(const char* row, int64_t bytes, bool fetch) {
@@ -253,6 +253,8 @@ inline std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode) {
     add(avx512, "roof.512", Walk512s<MultiplyF32>());
     add(avx2, "roof-angles.256", Walk256sWithAngles<MultiplyF32Narrow>());
     add(avx512, "roof-angles.512", Walk512sWithAngles<MultiplyF32>());
+    add(avx2, "roof-cached.256", {Walk256<MultiplyF32Narrow, Fetch::kNone>});
+    add(avx512, "roof-cached.512", {Walk512<MultiplyF32, Fetch::kNone>});
     return kernels;
   }
   add(avx2, "roof.256", Walk256s<MultiplyI16Narrow>());
@@ -262,9 +264,13 @@ inline std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode) {
   if (dtype == f16) {
     add(avx2, "roof-convert.256", Walk256s<ConvertF16Narrow>());
     add(avx512, "roof-convert.512", Walk512s<ConvertF16>());
+    add(avx2, "roof-cached.256", {Walk256<ConvertF16Narrow, Fetch::kNone>});
+    add(avx512, "roof-cached.512", {Walk512<ConvertF16, Fetch::kNone>});
   } else {
     add(avx2, "roof-convert.256", Walk256s<ConvertBf16Narrow>());
     add(avx512, "roof-convert.512", Walk512s<ConvertBf16>());
+    add(avx2, "roof-cached.256", {Walk256<ConvertBf16Narrow, Fetch::kNone>});
+    add(avx512, "roof-cached.512", {Walk512<ConvertBf16, Fetch::kNone>});
     add(avx512_bf16, "roof-hwconvert.words", Walk512Bf16s<HardwareBf16Words>());
     add(avx512_bf16, "roof-hwconvert.widen", Walk512Bf16s<HardwareBf16>());
   }

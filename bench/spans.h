@@ -58,13 +58,31 @@ inline Span PartOf(const Span& span, int64_t index, int64_t parts) {
   return part;
 }
 
+// `part` in pieces, all where it begins: as many bytes, out of the first-level cache. In place.
+inline void AddCached(const Span& part, std::vector<Span>* spans) {
+  constexpr int64_t kPiece = 8192;
+  const int64_t total = part.bytes * part.count;
+  for (int64_t done = 0; done < total; done += kPiece) {
+    spans->push_back({part.in, part.out, std::min(kPiece, total - done), 0, 1});
+  }
+}
+
+enum class Reads { kData, kDataAndAngles, kCachedData };
+
 // What each of `threads` threads walks. K shares Q's angles: they are read once.
-inline std::vector<std::vector<Span>> SpansOf(const Job& job, int threads, bool with_angles) {
-  std::vector<Span> whole = {with_angles ? TokenSpanOf(job, job.q) : SpanOf(job, job.q)};
+inline std::vector<std::vector<Span>> SpansOf(const Job& job, int threads, Reads reads) {
+  std::vector<Span> whole = {reads == Reads::kDataAndAngles ? TokenSpanOf(job, job.q) : SpanOf(job, job.q)};
   if (job.k.heads != 0) whole.push_back(SpanOf(job, job.k));
   std::vector<std::vector<Span>> spans(threads);
   for (int i = 0; i < threads; ++i) {
-    for (const Span& span : whole) spans[i].push_back(PartOf(span, i, threads));
+    for (const Span& span : whole) {
+      const Span part = PartOf(span, i, threads);
+      if (reads == Reads::kCachedData) {
+        AddCached(part, &spans[i]);
+      } else {
+        spans[i].push_back(part);
+      }
+    }
   }
   return spans;
 }

@@ -16,7 +16,7 @@ LINES = {
     "simdrope": "#c44e52", "simdrope-streamed": "#e8888b", "simdrope-slices": "#7f1d20",
     "loop-gcc": "#4c72b0", "loop-clang": "#55a868", "loop-scalar": "#8c8c00",
     "ggml": "#8172b3", "torch-inplace": "#dd8452", "rows": "#000000",
-    "roof": "#999999", "roof-angles": "#777777", "roof-convert": "#bbbbbb", "roof-hwconvert": "#666666",
+    "roof": "#999999", "roof-angles": "#777777", "roof-convert": "#bbbbbb", "roof-hwconvert": "#666666", "roof-cached": "#dddddd",
 }
 
 

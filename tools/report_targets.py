@@ -61,7 +61,7 @@ def targets(report):
     # Two threads can be asked for what the memory gives them: that much shows in the roofs.
     for dtype in DTYPES:
         gain = {impl: table.quotient(*(("prefill", dtype, "half", "inplace", impl, threads) for threads in (1, 2)))
-                for impl in ("roof", "roof-angles", "roof-convert", "simdrope")}
-        roofs = "".join(f", {impl} {gain[impl]:.2f}" for impl in ("roof", "roof-angles", "roof-convert") if gain[impl])
+                for impl in ("roof", "roof-angles", "roof-convert", "roof-cached", "simdrope")}
+        roofs = "".join(f", {impl} {gain[impl]:.2f}" for impl in ("roof", "roof-angles", "roof-convert", "roof-cached") if gain[impl])
         add(f"prefill {dtype} in place, one thread / two{roofs}", 1.8, gain["simdrope"])
     return rows
