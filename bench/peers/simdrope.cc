@@ -45,12 +45,13 @@ class Simdrope : public Peer {
       for (int64_t b = 0; b < w.batch; ++b) ids_[b] = w.first_position + b;
       positions_ = Positions::per_sequence(ids_.data(), w.batch);
     }
-    if (angles_ == Angles::kPrepared) {
+    if (angles_ == Angles::kStreamed) {
+      cos_sin_ = rope_.stream(positions_);
+    } else {
       Result<CosSin> rows = rope_.cos_sin(positions_, w.batch, w.seq);
       Require(rows.status());
       rows_ = std::move(*rows);
-    } else {
-      streamed_ = rope_.stream(positions_);
+      cos_sin_ = rows_.view();
     }
     in_ = QKV(job.tensor(job.q, job.q.in), job.tensor(job.k, job.k.in));
     out_ = QKV(job.tensor(job.q, job.q.out), job.tensor(job.k, job.k.out));
@@ -77,8 +78,7 @@ class Simdrope : public Peer {
 
  private:
   void Apply(const Options& options) {
-    const simdrope_cos_sin& rows = angles_ == Angles::kPrepared ? rows_.view() : streamed_;
-    const simdrope_status status = simdrope_apply(&rows, &in_, in_place_ ? nullptr : &out_, &options);
+    const simdrope_status status = simdrope_apply(&cos_sin_, &in_, in_place_ ? nullptr : &out_, &options);
     if (status != SIMDROPE_OK) status_ = status;
   }
 
@@ -89,7 +89,7 @@ class Simdrope : public Peer {
   Positions positions_;
   std::vector<int64_t> ids_;
   CosSin rows_;
-  CosSinView streamed_;
+  simdrope_cos_sin cos_sin_ = SIMDROPE_COS_SIN_INIT;
   QKV in_;
   QKV out_;
   bool in_place_ = true;
