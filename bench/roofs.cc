@@ -50,13 +50,13 @@ class Roof : public Peer {
   std::string Refuses(const Case& c) const override {
     if (c.dtype != dtype_ || c.mode != mode_) return "of another dtype or mode";
     const bool whole_tokens = c.workload.layout == Layout::kBSHD && c.workload.whole_heads();
-    if (kernel_.reads() != Reads::kData && !whole_tokens) return "of whole tokens";
+    if (kernel_.reads != Reads::kData && !whole_tokens) return "for whole tokens of BSHD";
     if (alone_ && (c.threads == 1 || c.bytes_moved() > kLittle)) return "as the others";
     return "";
   }
   void Prepare(const Job& job) override {
     const int threads = alone_ ? 1 : job.c.threads;
-    spans_ = SpansOf(job, threads, kernel_.reads());
+    spans_ = SpansOf(job, threads, kernel_.reads);
     pool_ = &Pool::Of(threads);
     task_ = [this](int index) {
       for (const Span& span : spans_[index]) kernel_.walk(span);

@@ -14,16 +14,13 @@ namespace simdrope::bench {
 // `roof`: in place read, multiply, write; out of place a copy.
 // `roof-convert`: in place, 16-bit types widened to float, multiplied and rounded to nearest even, bf16
 // in integers. `roof-hwconvert`: bf16 rounded by AVX512_BF16's instruction, which flushes subnormals.
-// `roof-angles`: as `roof`, and reads the cos and sin of each token, as a rotation must.
-// `roof-cached`: in place, as `roof` in f32, as `roof-convert` in 16 bits, of as many bytes in the first-level cache.
+// `roof-angles` (x86): as `roof`, and reads the cos and sin of each token, as a rotation must.
+// `roof-cached` (x86): in place, as `roof` in f32, as `roof-convert` in 16 bits, of as many bytes in the first-level
+// cache.
 struct RoofKernel {
   std::string name;
   void (*walk)(const Span&);
-
-  Reads reads() const {
-    if (name.rfind("roof-angles.", 0) == 0) return Reads::kDataAndAngles;
-    return name.rfind("roof-cached.", 0) == 0 ? Reads::kCachedData : Reads::kData;
-  }
+  Reads reads = Reads::kData;
 };
 
 std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode);

@@ -163,8 +163,8 @@ struct Stream512 {
 // Lines to come, into the first-level cache; and others into the second-level cache.
 enum class Fetch { kNone, kNear, kNearAndFar };
 
-// One for each of them, or for the first ones.
-using Walks = std::vector<void (*)(const Span&)>;
+// A walk for each Fetch, or for the first ones.
+using Ways = std::vector<void (*)(const Span&)>;
 
 BENCH_INLINE void ReadAngles(const char* row, int64_t bytes, bool fetch) {
   for (int64_t i = 0; i < bytes; i += 64) {
@@ -213,11 +213,11 @@ BENCH_INLINE void ReadAngles(const char* row, int64_t bytes, bool fetch) {
     }                                                                                                     \
   }                                                                                                       \
   template <class Op>                                                                                     \
-  Walks NAME##s() {                                                                                       \
+  Ways NAME##Ways() {                                                                                     \
     return {NAME<Op, Fetch::kNone>, NAME<Op, Fetch::kNear>};                                              \
   }                                                                                                       \
   template <class Op>                                                                                     \
-  Walks NAME##sWithAngles() {                                                                             \
+  Ways NAME##AnglesWays() {                                                                               \
     return {NAME##Angles<Op, Fetch::kNone>, NAME##Angles<Op, Fetch::kNear>,                               \
             NAME##Angles<Op, Fetch::kNearAndFar>};                                                        \
   }
@@ -234,45 +234,46 @@ inline std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode) {
   const bool avx512_bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
 
   std::vector<RoofKernel> kernels;
-  const auto add = [&](bool supported, const std::string& name, const Walks& walks) {
+  const auto add = [&](bool supported, const std::string& name, const Ways& ways, Reads reads = Reads::kData) {
     if (!supported) return;
     constexpr const char* kSuffixes[] = {"", "+prefetch", "+prefetch-far"};
-    for (size_t i = 0; i < walks.size(); ++i) kernels.push_back({name + kSuffixes[i], walks[i]});
+    for (size_t i = 0; i < ways.size(); ++i) kernels.push_back({name + kSuffixes[i], ways[i], reads});
+  };
+  // As `roof` and as `roof-angles`.
+  const auto add_both = [&](bool supported, const std::string& variant, const Ways& ways, const Ways& with_angles) {
+    add(supported, "roof." + variant, ways);
+    add(supported, "roof-angles." + variant, with_angles, Reads::kDataAndAngles);
+  };
+  const auto add_cached = [&](bool supported, const std::string& variant, const Ways& ways) {
+    add(supported, "roof-cached." + variant, {ways.front()}, Reads::kCachedData);
   };
   if (mode == Mode::kOutOfPlace) {
-    add(avx2, "roof.256", Walk256s<Copy256>());
-    add(avx512, "roof.512", Walk512s<Copy512>());
-    add(avx512, "roof.stream512", Walk512s<Stream512>());
-    add(avx2, "roof-angles.256", Walk256sWithAngles<Copy256>());
-    add(avx512, "roof-angles.512", Walk512sWithAngles<Copy512>());
-    add(avx512, "roof-angles.stream512", Walk512sWithAngles<Stream512>());
+    add_both(avx2, "256", Walk256Ways<Copy256>(), Walk256AnglesWays<Copy256>());
+    add_both(avx512, "512", Walk512Ways<Copy512>(), Walk512AnglesWays<Copy512>());
+    add_both(avx512, "stream512", Walk512Ways<Stream512>(), Walk512AnglesWays<Stream512>());
     return kernels;
   }
   if (dtype == f32) {
-    add(avx2, "roof.256", Walk256s<MultiplyF32Narrow>());
-    add(avx512, "roof.512", Walk512s<MultiplyF32>());
-    add(avx2, "roof-angles.256", Walk256sWithAngles<MultiplyF32Narrow>());
-    add(avx512, "roof-angles.512", Walk512sWithAngles<MultiplyF32>());
-    add(avx2, "roof-cached.256", {Walk256<MultiplyF32Narrow, Fetch::kNone>});
-    add(avx512, "roof-cached.512", {Walk512<MultiplyF32, Fetch::kNone>});
+    add_both(avx2, "256", Walk256Ways<MultiplyF32Narrow>(), Walk256AnglesWays<MultiplyF32Narrow>());
+    add_both(avx512, "512", Walk512Ways<MultiplyF32>(), Walk512AnglesWays<MultiplyF32>());
+    add_cached(avx2, "256", Walk256Ways<MultiplyF32Narrow>());
+    add_cached(avx512, "512", Walk512Ways<MultiplyF32>());
     return kernels;
   }
-  add(avx2, "roof.256", Walk256s<MultiplyI16Narrow>());
-  add(avx512, "roof.512", Walk512s<MultiplyI16>());
-  add(avx2, "roof-angles.256", Walk256sWithAngles<MultiplyI16Narrow>());
-  add(avx512, "roof-angles.512", Walk512sWithAngles<MultiplyI16>());
+  add_both(avx2, "256", Walk256Ways<MultiplyI16Narrow>(), Walk256AnglesWays<MultiplyI16Narrow>());
+  add_both(avx512, "512", Walk512Ways<MultiplyI16>(), Walk512AnglesWays<MultiplyI16>());
+  const auto add_converting = [&](bool supported, const std::string& variant, const Ways& ways) {
+    add(supported, "roof-convert." + variant, ways);
+    add_cached(supported, variant, ways);
+  };
   if (dtype == f16) {
-    add(avx2, "roof-convert.256", Walk256s<ConvertF16Narrow>());
-    add(avx512, "roof-convert.512", Walk512s<ConvertF16>());
-    add(avx2, "roof-cached.256", {Walk256<ConvertF16Narrow, Fetch::kNone>});
-    add(avx512, "roof-cached.512", {Walk512<ConvertF16, Fetch::kNone>});
+    add_converting(avx2, "256", Walk256Ways<ConvertF16Narrow>());
+    add_converting(avx512, "512", Walk512Ways<ConvertF16>());
   } else {
-    add(avx2, "roof-convert.256", Walk256s<ConvertBf16Narrow>());
-    add(avx512, "roof-convert.512", Walk512s<ConvertBf16>());
-    add(avx2, "roof-cached.256", {Walk256<ConvertBf16Narrow, Fetch::kNone>});
-    add(avx512, "roof-cached.512", {Walk512<ConvertBf16, Fetch::kNone>});
-    add(avx512_bf16, "roof-hwconvert.words", Walk512Bf16s<HardwareBf16Words>());
-    add(avx512_bf16, "roof-hwconvert.widen", Walk512Bf16s<HardwareBf16>());
+    add_converting(avx2, "256", Walk256Ways<ConvertBf16Narrow>());
+    add_converting(avx512, "512", Walk512Ways<ConvertBf16>());
+    add(avx512_bf16, "roof-hwconvert.words", Walk512Bf16Ways<HardwareBf16Words>());
+    add(avx512_bf16, "roof-hwconvert.widen", Walk512Bf16Ways<HardwareBf16>());
   }
   return kernels;
 }

@@ -2,6 +2,7 @@
 #ifndef SIMDROPE_BENCH_SPANS_H_
 #define SIMDROPE_BENCH_SPANS_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -58,7 +59,7 @@ inline Span PartOf(const Span& span, int64_t index, int64_t parts) {
   return part;
 }
 
-// `part` in pieces, all where it begins: as many bytes, out of the first-level cache. In place.
+// `part` in pieces of the first-level cache, all where it begins. In place.
 inline void AddCached(const Span& part, std::vector<Span>* spans) {
   constexpr int64_t kPiece = 8192;
   const int64_t total = part.bytes * part.count;
@@ -67,7 +68,11 @@ inline void AddCached(const Span& part, std::vector<Span>* spans) {
   }
 }
 
-enum class Reads { kData, kDataAndAngles, kCachedData };
+enum class Reads {
+  kData,
+  kDataAndAngles,  // of each token; BSHD, heads rotated whole
+  kCachedData,     // as many bytes, of those a thread begins with
+};
 
 // What each of `threads` threads walks. K shares Q's angles: they are read once.
 inline std::vector<std::vector<Span>> SpansOf(const Job& job, int threads, Reads reads) {

@@ -16,7 +16,8 @@ LINES = {
     "simdrope": "#c44e52", "simdrope-streamed": "#e8888b", "simdrope-slices": "#7f1d20",
     "loop-gcc": "#4c72b0", "loop-clang": "#55a868", "loop-scalar": "#8c8c00",
     "ggml": "#8172b3", "torch-inplace": "#dd8452", "rows": "#000000",
-    "roof": "#999999", "roof-angles": "#777777", "roof-convert": "#bbbbbb", "roof-hwconvert": "#666666", "roof-cached": "#dddddd",
+    "roof": "#999999", "roof-angles": "#777777", "roof-cached": "#dddddd",
+    "roof-convert": "#bbbbbb", "roof-hwconvert": "#666666",
 }
 
 
@@ -75,7 +76,7 @@ def ratio_to_roof(found, path):
         axis.axhline(1, color=YARDSTICK)
         axis.set_xticks(range(len(names)), names)
         axis.set_ylabel(f"{dtype}: roof time / time")
-    figure.suptitle("Part of the roof (read, multiply, write) reached, in place, half pairs, one thread; more is better")
+    figure.suptitle("Part of the roof (read, multiply, write) reached: in place, half pairs, one thread; more is better")
     figure.legend([plt.Rectangle((0, 0), 1, 1, color=LINES[impl]) for impl in impls], impls, loc="lower center",
                   ncol=len(impls))
     figure.tight_layout(rect=(0, 0.04, 1, 1))

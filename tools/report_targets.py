@@ -49,7 +49,8 @@ def targets(report):
     for workload in ("prefill", "decode32"):
         for dtype in DTYPES:
             add(f"{workload} {dtype} in place, half / interleaved", 0.95,
-                table.quotient(*((workload, dtype, pairing, "inplace", "simdrope") for pairing in ("half", "interleaved"))))
+                table.quotient(*((workload, dtype, pairing, "inplace", "simdrope")
+                                 for pairing in ("half", "interleaved"))))
     for dtype in DTYPES:
         add(f"prefill {dtype} in place, streamed / prepared", 1.12,
             table.over_simdrope("prefill", dtype, "inplace", "simdrope-streamed"), at_most=True)
@@ -58,10 +59,11 @@ def targets(report):
     call, rows_alone = (table.apply("decode1", "f32", "half", "inplace", impl) for impl in ("simdrope", "rows"))
     if call and rows_alone:
         add("decode1 f32, ns over the row function", 150, call - rows_alone, at_most=True)
-    # Two threads can be asked for what the memory gives them: that much shows in the roofs.
+    # Two threads can be asked for what the memory and whole cores give them: that much shows in the roofs.
+    roofs = ("roof", "roof-angles", "roof-convert", "roof-cached")
     for dtype in DTYPES:
         gain = {impl: table.quotient(*(("prefill", dtype, "half", "inplace", impl, threads) for threads in (1, 2)))
-                for impl in ("roof", "roof-angles", "roof-convert", "roof-cached", "simdrope")}
-        roofs = "".join(f", {impl} {gain[impl]:.2f}" for impl in ("roof", "roof-angles", "roof-convert", "roof-cached") if gain[impl])
-        add(f"prefill {dtype} in place, one thread / two{roofs}", 1.8, gain["simdrope"])
+                for impl in roofs + ("simdrope",)}
+        of_roofs = "".join(f", {roof} {gain[roof]:.2f}" for roof in roofs if gain[roof])
+        add(f"prefill {dtype} in place, one thread / two{of_roofs}", 1.8, gain["simdrope"])
     return rows

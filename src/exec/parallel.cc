@@ -71,14 +71,17 @@ simdrope_status CheckThreads(const simdrope_options& options) {
 }
 
 int64_t PartsFor(const simdrope_options& options, int64_t size, int64_t bytes) {
-  if (options.threads == 1 || bytes <= kWakingBytes) return 1;  // without asking TBB, which costs as much as a small call
+  // Without asking TBB, which costs as much as a small call.
+  if (options.threads == 1 || bytes <= kWakingBytes) return 1;
   const int64_t arena = MaxThreads();
   const bool limited = options.threads > 0 && options.threads < arena;
   const int64_t threads = limited ? options.threads : arena;
   if (bytes <= kWakingBytes + bytes / threads) return 1;
-  const int64_t parts = std::clamp(bytes / kBytesPerPart, kLeastPartsPerThread * threads, kMostPartsPerThread * threads);
   // A limit below the arena's is kept by having no more parts.
-  return std::min({size, bytes / kMinBytesPerPart, kMaxParts, limited ? threads : parts});
+  const int64_t parts = limited ? threads
+                                : std::clamp(bytes / kBytesPerPart, kLeastPartsPerThread * threads,
+                                             kMostPartsPerThread * threads);
+  return std::min({size, bytes / kMinBytesPerPart, kMaxParts, parts});
 }
 
 }  // namespace simdrope::impl
