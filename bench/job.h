@@ -65,8 +65,11 @@ class Stage {
       : w_(workload), dtype_(dtype), activations_(dtype), in_(bytes()) {
     const int64_t tokens = w_.tokens();
     positions_.resize(w_.axes() * tokens);
-    cos_.resize(tokens * w_.pairs());
-    sin_.resize(tokens * w_.pairs());
+    constexpr int64_t kLine = 64;  // where tables begin, as those of Rope::cos_sin do
+    const int64_t table = tokens * w_.pairs();
+    tables_.resize(2 * table + kLine / sizeof(float));
+    cos_ = tables_.data() + (kLine - reinterpret_cast<uintptr_t>(tables_.data()) % kLine) / sizeof(float);
+    sin_ = cos_ + table;
     std::vector<double> inv_freq;
     for (int64_t i = 0; i < w_.pairs(); ++i) inv_freq.push_back(InvFreq(w_, i));
     for (int64_t t = 0; t < tokens; ++t) {
@@ -97,7 +100,7 @@ class Stage {
   Job MakeJob(Pairing pairing, Mode mode, int threads) {
     if (mode == Mode::kOutOfPlace && out_.data() == nullptr) out_ = Buffer(bytes());
     char* out = mode == Mode::kInPlace ? in_.data() : out_.data();
-    Job job{{w_, dtype_, pairing, mode, threads}, {}, {}, cos_.data(), sin_.data(), positions_.data()};
+    Job job{{w_, dtype_, pairing, mode, threads}, {}, {}, cos_, sin_, positions_.data()};
     job.q = View(in_.data(), out, w_.q_heads);
     job.k = View(in_.data() + k_offset(), out + k_offset(), w_.k_heads);
     return job;
@@ -121,8 +124,9 @@ class Stage {
   Buffer in_;
   Buffer out_;
   std::vector<int64_t> positions_;
-  std::vector<float> cos_;
-  std::vector<float> sin_;
+  std::vector<float> tables_;
+  float* cos_;
+  float* sin_;
 };
 
 }  // namespace simdrope::bench

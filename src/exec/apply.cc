@@ -28,8 +28,8 @@ constexpr ptrdiff_t kNearBytes = 4096;
 constexpr ptrdiff_t kFarBytes = 2 * kNearBytes;
 
 // Bytes of a call from which on its data is not in a core's own caches, and is fetched near; not in any, and is
-// fetched far too. With less, the instructions cost more than they save. Where stores go past the caches, one size
-// decides on both.
+// fetched far too. With less, the instructions cost more than they save. Where stores go past the caches or heads go
+// together, one size decides on both.
 constexpr int64_t kBeyondOwnCaches = 2 << 20;
 constexpr int64_t kBeyondAllCaches = 192 << 20;
 constexpr int64_t kPrefetchedPastCaches = 128 << 20;
@@ -458,8 +458,8 @@ void Apply(const Kernels& kernels, const ApplyCall& call) {
   const int64_t bytes = tokens * bytes_per_token;
   for (Stream& stream : streams) {
     if (tokens * bytes_out_of_place > kPastCachesBytes) stream.past_caches = CanGoPastCaches(kernels, stream, call);
-    const int64_t near_from = stream.past_caches ? kPrefetchedPastCaches : kBeyondOwnCaches;
     const int64_t far_from = stream.past_caches ? kPrefetchedPastCaches : kBeyondAllCaches;
+    const int64_t near_from = stream.past_caches || !stream.token_major ? far_from : kBeyondOwnCaches;
     if (bytes >= near_from) stream.prefetch_near = Ahead(stream, kNearBytes);
     if (bytes >= far_from) stream.prefetch_far = Ahead(stream, kFarBytes);
   }
