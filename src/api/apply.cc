@@ -73,7 +73,7 @@ simdrope_status CheckOverlap(const NamedTensor (&all)[3]) {
   for (const NamedTensor& o : all) {
     if (!IsPresent(*o.out)) continue;
     for (const NamedTensor& i : all) {
-      if (&i > &o) SIMDROPE_TRY(CheckDisjoint(o.out_name, *o.out, i.out_name, *i.out));
+      if (&i > &o && IsPresent(*i.out)) SIMDROPE_TRY(CheckDisjoint(o.out_name, *o.out, i.out_name, *i.out));
       // In place, the output stood for the input.
       if (IsPresent(*i.in) && !(IsPresent(*i.out) && IsSameView(*i.in, *i.out))) {
         SIMDROPE_TRY(CheckDisjoint(i.in_name, *i.in, o.out_name, *o.out));

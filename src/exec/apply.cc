@@ -160,7 +160,10 @@ class Worker {
         rows_(call.rows),
         streams_(streams),
         by_batch_(WalksBatch(streams.begin()->in)) {
-    for (const Stream& stream : streams) heads_ += stream.in.heads;
+    for (const Stream& stream : streams) {
+      heads_ += stream.in.heads;
+      if (stream.past_caches) any_past_caches_ = true;
+    }
   }
 
   // Items are (token, head) with the heads of Q, K and V in turn; tokens count through the batch. Divisions
@@ -188,9 +191,7 @@ class Worker {
         ++b;
       }
     }
-    if (std::any_of(streams_.begin(), streams_.end(), [](const Stream& stream) { return stream.past_caches; })) {
-      kernels_.finish_past_caches();
-    }
+    if (any_past_caches_) kernels_.finish_past_caches();
   }
 
  private:
@@ -393,6 +394,7 @@ class Worker {
   RowSource rows_;
   const Streams& streams_;
   int64_t heads_ = 0;
+  bool any_past_caches_ = false;
   bool by_batch_;
 
   // Of each token, unless rows_.rotates_all().
