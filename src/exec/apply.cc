@@ -40,7 +40,7 @@ constexpr int64_t kPastCachesBytes = 16 << 20;
 
 // Consecutive elements of a head.
 struct Segment {
-  int32_t begin;
+  int32_t begin;  // from the window's beginning on
   int32_t count;
 };
 
@@ -76,22 +76,31 @@ struct Stream {
         always_scale(call.rows.is_from_caller() && in.dtype == SIMDROPE_BF16 && out.dtype == SIMDROPE_BF16),
         rotate(kernels.rotate[in.dtype][out.dtype][call.window.pairing][call.output_pairing]) {
     const Window& w = call.window;
-    const int32_t first_end = w.offset + (w.pairing == SIMDROPE_HALF ? w.pairs() : w.rotary_dim);
-    const int32_t second_begin = w.pairing == SIMDROPE_HALF ? w.offset + w.split : first_end;
-    AddOutside(0, w.offset);
+    rows.in = static_cast<const char*>(in.data) + w.offset * from.element;
+    rows.out = static_cast<char*>(out.data) + w.offset * to.element;
+    rows.in_stride = from.head;
+    rows.out_stride = to.head;
+    rows.in_group_stride = from.token;
+    rows.out_group_stride = to.token;
+    rows.in_split = rows.out_split = w.split;
+    rows.pairs = static_cast<size_t>(w.pairs());
+    const int32_t first_end = w.pairing == SIMDROPE_HALF ? w.pairs() : w.rotary_dim;
+    const int32_t second_begin = w.pairing == SIMDROPE_HALF ? w.split : first_end;
+    AddOutside(-w.offset, 0);
     AddOutside(first_end, second_begin);
-    AddOutside(w.offset + w.span(), static_cast<int32_t>(in.head_dim));
+    AddOutside(w.span(), static_cast<int32_t>(in.head_dim) - w.offset);
   }
 
   void AddOutside(int32_t begin, int32_t end) {
     if (begin < end) outside[outside_count++] = {begin, end - begin};
   }
 
-  const char* in_at(int64_t b, int64_t s, int64_t h) const {
-    return static_cast<const char*>(in.data) + b * from.batch + s * from.token + h * from.head;
+  // The window of a head.
+  const void* in_at(int64_t b, int64_t s, int64_t h) const {
+    return static_cast<const char*>(rows.in) + b * from.batch + s * from.token + h * from.head;
   }
-  char* out_at(int64_t b, int64_t s, int64_t h) const {
-    return static_cast<char*>(out.data) + b * to.batch + s * to.token + h * to.head;
+  void* out_at(int64_t b, int64_t s, int64_t h) const {
+    return static_cast<char*>(rows.out) + b * to.batch + s * to.token + h * to.head;
   }
 
   const simdrope_tensor& in;
@@ -105,10 +114,8 @@ struct Stream {
   bool by_spare;            // in place, but to another pairing: by way of a spare head
   bool always_scale;        // rounding to bf16 without a test for NaN relies on default NaNs
   RotateFunction rotate;
-  bool past_caches = false;     // where the output goes
-  ptrdiff_t prefetch_near = 0;  // whole rows; 0: none
-  ptrdiff_t prefetch_far = 0;
-  Segment outside[3] = {};  // elements of a head outside the window
+  RotateRows rows{};  // of which angles and numbers of rows and groups are missing
+  Segment outside[3];  // elements of a head outside the window
   int outside_count = 0;
 };
 
@@ -130,21 +137,6 @@ class Streams {
   size_t count_ = 0;
 };
 
-// Heads of consecutive tokens that share a treatment; strides in bytes.
-struct HeadBlock {
-  const char* in;
-  char* out;
-  ptrdiff_t in_head_stride;
-  ptrdiff_t out_head_stride;
-  ptrdiff_t in_token_stride;
-  ptrdiff_t out_token_stride;
-  int64_t heads;
-  int64_t tokens;
-
-  const char* in_at(int64_t t, int64_t h) const { return in + t * in_token_stride + h * in_head_stride; }
-  char* out_at(int64_t t, int64_t h) const { return out + t * out_token_stride + h * out_head_stride; }
-};
-
 // Angles of consecutive tokens; token t's are at t * stride.
 struct Angles {
   const float* cos;
@@ -162,7 +154,7 @@ class Worker {
         by_batch_(WalksBatch(streams.begin()->in)) {
     for (const Stream& stream : streams) {
       heads_ += stream.in.heads;
-      if (stream.past_caches) any_past_caches_ = true;
+      if (stream.rows.past_caches) any_past_caches_ = true;
     }
   }
 
@@ -255,89 +247,79 @@ class Worker {
                  Range heads) {
     // What lies outside a window is copied while its surroundings are near.
     const bool token_by_token = stream.token_major && stream.outside_count > 0 && !stream.in_place;
-    const int64_t heads_together = stream.token_major ? heads.end - heads.begin : kHeadsTogether;
     const int64_t tokens_together = token_by_token ? 1 : tokens.end - tokens.begin;
+    const int64_t heads_together = stream.token_major ? heads.end - heads.begin : kHeadsTogether;
+    RotateRows rows = stream.rows;
+    rows.groups = static_cast<size_t>(tokens_together);
+    rows.angle_stride = angles_.stride;
     for (int64_t t = tokens.begin; t < tokens.end; t += tokens_together) {
-      const Angles angles{angles_.cos + t * angles_.stride, angles_.sin + t * angles_.stride, angles_.stride};
+      rows.cos = angles_.cos + t * angles_.stride;
+      rows.sin = angles_.sin + t * angles_.stride;
       for (int64_t h = heads.begin; h < heads.end; h += heads_together) {
-        const int64_t head_count = std::min(heads_together, heads.end - h);
-        RunHeads(stream, action, scale, angles,
-                 {stream.in_at(b, s + t, h), stream.out_at(b, s + t, h), stream.from.head, stream.to.head,
-                  stream.from.token, stream.to.token, head_count, tokens_together});
+        rows.rows = static_cast<size_t>(std::min(heads_together, heads.end - h));
+        rows.in = stream.in_at(b, s + t, h);
+        rows.out = stream.out_at(b, s + t, h);
+        RunRows(stream, action, scale, rows);
       }
     }
   }
 
-  template <class Visit>
-  static void ForHeads(const HeadBlock& block, const Visit& visit) {
-    for (int64_t t = 0; t < block.tokens; ++t) {
-      for (int64_t h = 0; h < block.heads; ++h) visit(t, h);
-    }
-  }
-
-  void RunHeads(const Stream& stream, TokenAction action, float scale, const Angles& angles, const HeadBlock& block) {
+  void RunRows(const Stream& stream, TokenAction action, float scale, const RotateRows& rows) {
     if (action == TokenAction::kCopy) {
-      CopySegment(stream, {0, static_cast<int32_t>(stream.in.head_dim)}, scale, block);
+      CopySegment(stream, {-call_.window.offset, static_cast<int32_t>(stream.in.head_dim)}, scale, rows);
       return;
     }
-    const Window& window = call_.window;
-    const RotateRows args{block.in + window.offset * stream.from.element,
-                          block.out + window.offset * stream.to.element,
-                          block.in_head_stride,
-                          block.out_head_stride,
-                          block.in_token_stride,
-                          block.out_token_stride,
-                          window.split,
-                          window.split,
-                          angles.cos,
-                          angles.sin,
-                          angles.stride,
-                          static_cast<size_t>(block.tokens),
-                          static_cast<size_t>(block.heads),
-                          pairs(),
-                          stream.prefetch_near,
-                          stream.prefetch_far,
-                          stream.past_caches};
     if (stream.by_spare) {
-      RotateBySpare(stream, angles, args, block);
+      RotateBySpare(stream, rows);
     } else {
-      stream.rotate(args);
+      stream.rotate(rows);
     }
-    if (stream.in_place && scale == 1.0f) return;
-    for (int i = 0; i < stream.outside_count; ++i) CopySegment(stream, stream.outside[i], scale, block);
+    for (int i = 0; i < stream.outside_count; ++i) CopySegment(stream, stream.outside[i], scale, rows);
   }
 
-  void RotateBySpare(const Stream& stream, const Angles& angles, RotateRows args, const HeadBlock& block) {
+  // Calls visit(group, in, out) for each row.
+  template <class Visit>
+  static void ForRows(const RotateRows& rows, const Visit& visit) {
+    const char* in = static_cast<const char*>(rows.in);
+    char* out = static_cast<char*>(rows.out);
+    for (ptrdiff_t g = 0; g < static_cast<ptrdiff_t>(rows.groups); ++g) {
+      for (ptrdiff_t r = 0; r < static_cast<ptrdiff_t>(rows.rows); ++r) {
+        visit(g, in + g * rows.in_group_stride + r * rows.in_stride,
+              out + g * rows.out_group_stride + r * rows.out_stride);
+      }
+    }
+  }
+
+  void RotateBySpare(const Stream& stream, const RotateRows& rows) {
     alignas(64) char spare[SIMDROPE_MAX_HEAD_DIM * sizeof(float)];
-    const ptrdiff_t offset = call_.window.offset * stream.to.element;
     const size_t bytes = static_cast<size_t>(call_.window.rotary_dim * stream.to.element);
-    args.groups = args.rows = 1;
-    args.out = spare;
-    ForHeads(block, [&](int64_t t, int64_t h) {
-      args.in = block.in_at(t, h) + offset;
-      args.cos = angles.cos + t * angles.stride;
-      args.sin = angles.sin + t * angles.stride;
-      stream.rotate(args);
-      std::memcpy(block.out_at(t, h) + offset, spare, bytes);
+    RotateRows one = rows;
+    one.groups = one.rows = 1;
+    one.out = spare;
+    ForRows(rows, [&](ptrdiff_t group, const char* in, char* out) {
+      one.in = in;
+      one.cos = rows.cos + group * rows.angle_stride;
+      one.sin = rows.sin + group * rows.angle_stride;
+      stream.rotate(one);
+      std::memcpy(out, spare, bytes);
     });
   }
 
-  void CopySegment(const Stream& stream, Segment segment, float scale, const HeadBlock& block) {
+  void CopySegment(const Stream& stream, Segment segment, float scale, const RotateRows& rows) {
     if (stream.in_place && scale == 1.0f) return;
     const size_t count = static_cast<size_t>(segment.count);
+    const size_t bytes = count * static_cast<size_t>(stream.from.element);
     const ptrdiff_t from = segment.begin * stream.from.element;
     const ptrdiff_t to = segment.begin * stream.to.element;
     const bool plain = scale == 1.0f && stream.in.dtype == stream.out.dtype;
     const auto copy = kernels_.copy[stream.in.dtype][stream.out.dtype];
-    ForHeads(block, [&](int64_t t, int64_t h) {
-      const char* in = block.in_at(t, h) + from;
-      char* out = block.out_at(t, h) + to;
-      if (plain && stream.past_caches) {
-        kernels_.copy_past_caches(in, out, count * static_cast<size_t>(stream.from.element), stream.prefetch_far);
+    ForRows(rows, [&](ptrdiff_t, const char* in, char* out) {
+      if (plain && rows.past_caches) {
+        kernels_.copy_past_caches(in + from, out + to, bytes, rows.prefetch_far);
       } else if (plain) {
-        std::memcpy(out, in, count * static_cast<size_t>(stream.from.element));
+        std::memcpy(out + to, in + from, bytes);
       } else {
-        copy(in, out, count, scale);
+        copy(in + from, out + to, count, scale);
       }
     });
   }
@@ -441,6 +423,11 @@ bool CanGoPastCaches(const Kernels& kernels, const Stream& stream, const ApplyCa
 }  // namespace
 
 void Apply(const Kernels& kernels, const ApplyCall& call) {
+  const simdrope_qkv &in = call.in, &out = call.out;
+  const simdrope_tensor& shape = IsPresent(in.q) ? in.q : in.k;
+  const int64_t tokens = shape.batch * shape.seq;
+  if (tokens == 0) return;
+
   Streams streams;
   int64_t heads = 0;
   int64_t bytes_per_token = 0;
@@ -451,19 +438,17 @@ void Apply(const Kernels& kernels, const ApplyCall& call) {
     bytes_per_token += in.heads * in.head_dim * (stream.from.element + stream.to.element);
     if (!stream.in_place) bytes_out_of_place += out.heads * out.head_dim * stream.to.element;
   };
-  const simdrope_qkv &in = call.in, &out = call.out;
   if (IsPresent(in.q)) add(in.q, out.q, true, Side::kQuery);
   if (IsPresent(in.k)) add(in.k, out.k, true, Side::kKey);
   if (IsPresent(in.v) && IsPresent(out.v) && !IsSameView(in.v, out.v)) add(in.v, out.v, false, Side::kKey);
-  const int64_t tokens = streams.begin()->in.batch * streams.begin()->in.seq;
-  if (tokens == 0) return;
   const int64_t bytes = tokens * bytes_per_token;
   for (Stream& stream : streams) {
-    if (tokens * bytes_out_of_place > kPastCachesBytes) stream.past_caches = CanGoPastCaches(kernels, stream, call);
-    const int64_t far_from = stream.past_caches ? kPrefetchedPastCaches : kBeyondAllCaches;
-    const int64_t near_from = stream.past_caches || !stream.token_major ? far_from : kBeyondOwnCaches;
-    if (bytes >= near_from) stream.prefetch_near = Ahead(stream, kNearBytes);
-    if (bytes >= far_from) stream.prefetch_far = Ahead(stream, kFarBytes);
+    RotateRows& rows = stream.rows;
+    if (tokens * bytes_out_of_place > kPastCachesBytes) rows.past_caches = CanGoPastCaches(kernels, stream, call);
+    const int64_t far_from = rows.past_caches ? kPrefetchedPastCaches : kBeyondAllCaches;
+    const int64_t near_from = rows.past_caches || !stream.token_major ? far_from : kBeyondOwnCaches;
+    if (bytes >= near_from) rows.prefetch_near = Ahead(stream, kNearBytes);
+    if (bytes >= far_from) rows.prefetch_far = Ahead(stream, kFarBytes);
   }
 
   ForRanges(call.options, tokens * heads, heads, bytes, [&](Range items) {
