@@ -82,7 +82,7 @@ struct ConvertBf16 {
     const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
     return _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
   }
-  BENCH_AVX512 BENCH_INLINE static void Line(const char* in, char* out, float f) {
+  BENCH_AVX512 BENCH_INLINE static __m512i Converted(const char* in, float f) {
     const __m512i v = _mm512_loadu_si512(in);
     const __m512i high_mask = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
     const __m512 low = _mm512_mul_ps(_mm512_castsi512_ps(_mm512_slli_epi32(v, 16)), _mm512_set1_ps(f));
@@ -90,7 +90,10 @@ struct ConvertBf16 {
     const __m512i low_bits = _mm512_srli_epi32(Rounded(_mm512_castps_si512(low)), 16);
     const __m512i high_bits = Rounded(_mm512_castps_si512(high));
     // (high_bits & high_mask) | low_bits
-    _mm512_storeu_si512(out, _mm512_ternarylogic_epi32(high_bits, high_mask, low_bits, 0xea));
+    return _mm512_ternarylogic_epi32(high_bits, high_mask, low_bits, 0xea);
+  }
+  BENCH_AVX512 BENCH_INLINE static void Line(const char* in, char* out, float f) {
+    _mm512_storeu_si512(out, Converted(in, f));
   }
 };
 struct ConvertBf16Narrow {
@@ -155,6 +158,22 @@ struct Copy256 {
 struct Stream512 {
   BENCH_AVX512 BENCH_INLINE static void Line(const char* in, char* out, float) {
     _mm512_stream_si512(reinterpret_cast<__m512i*>(out), _mm512_loadu_si512(in));
+  }
+};
+
+struct StreamF16 {
+  BENCH_AVX512 BENCH_INLINE static __m256i Converted(const char* in, float f) {
+    const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in));
+    return _mm512_cvtps_ph(_mm512_mul_ps(_mm512_cvtph_ps(v), _mm512_set1_ps(f)), 0);
+  }
+  BENCH_AVX512 BENCH_INLINE static void Line(const char* in, char* out, float f) {
+    const __m512i first = _mm512_castsi256_si512(Converted(in, f));
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(out), _mm512_inserti64x4(first, Converted(in + 32, f), 1));
+  }
+};
+struct StreamBf16 {
+  BENCH_AVX512 BENCH_INLINE static void Line(const char* in, char* out, float f) {
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(out), ConvertBf16::Converted(in, f));
   }
 };
 
@@ -244,6 +263,9 @@ inline std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode) {
     add(supported, "roof." + variant, ways);
     add(supported, "roof-angles." + variant, with_angles, Reads::kDataAndAngles);
   };
+  const auto add_converting_angles = [&](bool supported, const std::string& variant, const Ways& ways) {
+    add(supported, "roof-convert-angles." + variant, ways, Reads::kDataAndAngles);
+  };
   const auto add_cached = [&](bool supported, const std::string& variant, const Ways& ways) {
     add(supported, "roof-cached." + variant, {ways.front()}, Reads::kCachedData);
   };
@@ -251,6 +273,15 @@ inline std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode) {
     add_both(avx2, "256", Walk256Ways<Copy256>(), Walk256AnglesWays<Copy256>());
     add_both(avx512, "512", Walk512Ways<Copy512>(), Walk512AnglesWays<Copy512>());
     add_both(avx512, "stream512", Walk512Ways<Stream512>(), Walk512AnglesWays<Stream512>());
+    if (dtype == f16) {
+      add_converting_angles(avx2, "256", Walk256AnglesWays<ConvertF16Narrow>());
+      add_converting_angles(avx512, "512", Walk512AnglesWays<ConvertF16>());
+      add_converting_angles(avx512, "stream512", Walk512AnglesWays<StreamF16>());
+    } else if (dtype == bf16) {
+      add_converting_angles(avx2, "256", Walk256AnglesWays<ConvertBf16Narrow>());
+      add_converting_angles(avx512, "512", Walk512AnglesWays<ConvertBf16>());
+      add_converting_angles(avx512, "stream512", Walk512AnglesWays<StreamBf16>());
+    }
     return kernels;
   }
   if (dtype == f32) {
@@ -262,16 +293,18 @@ inline std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode) {
   }
   add_both(avx2, "256", Walk256Ways<MultiplyI16Narrow>(), Walk256AnglesWays<MultiplyI16Narrow>());
   add_both(avx512, "512", Walk512Ways<MultiplyI16>(), Walk512AnglesWays<MultiplyI16>());
-  const auto add_converting = [&](bool supported, const std::string& variant, const Ways& ways) {
+  const auto add_converting = [&](bool supported, const std::string& variant, const Ways& ways,
+                                  const Ways& with_angles) {
     add(supported, "roof-convert." + variant, ways);
+    add_converting_angles(supported, variant, with_angles);
     add_cached(supported, variant, ways);
   };
   if (dtype == f16) {
-    add_converting(avx2, "256", Walk256Ways<ConvertF16Narrow>());
-    add_converting(avx512, "512", Walk512Ways<ConvertF16>());
+    add_converting(avx2, "256", Walk256Ways<ConvertF16Narrow>(), Walk256AnglesWays<ConvertF16Narrow>());
+    add_converting(avx512, "512", Walk512Ways<ConvertF16>(), Walk512AnglesWays<ConvertF16>());
   } else {
-    add_converting(avx2, "256", Walk256Ways<ConvertBf16Narrow>());
-    add_converting(avx512, "512", Walk512Ways<ConvertBf16>());
+    add_converting(avx2, "256", Walk256Ways<ConvertBf16Narrow>(), Walk256AnglesWays<ConvertBf16Narrow>());
+    add_converting(avx512, "512", Walk512Ways<ConvertBf16>(), Walk512AnglesWays<ConvertBf16>());
     add(avx512_bf16, "roof-hwconvert.words", Walk512Bf16Ways<HardwareBf16Words>());
     add(avx512_bf16, "roof-hwconvert.widen", Walk512Bf16Ways<HardwareBf16>());
   }

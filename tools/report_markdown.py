@@ -36,12 +36,14 @@ def machine_lines(report):
 
 
 def target_lines(report):
-    lines = header("target", "required", "measured", "met", "against the roof that reads angles, too")
+    lines = header("target", "required", "measured", "met", "against the roof that reads angles, too",
+                   "and converts 16 bits")
     for target in report["targets"]:
         bound = "at most" if target["at_most"] else "at least"
         met = "yes" if target["met"] else "no"
+        to_roofs = [f"{target[key]:.3g}" if target[key] else "" for key in ("roof_angles", "roof_convert_angles")]
         lines.append(row(target["what"], f"{bound} {target['required']:.3g}", f"{target['measured']:.3g}", met,
-                         f"{target['roof_angles']:.3g}" if target["roof_angles"] else ""))
+                         *to_roofs))
     return lines
 
 

@@ -17,7 +17,7 @@ LINES = {
     "loop-gcc": "#4c72b0", "loop-clang": "#55a868", "loop-scalar": "#8c8c00",
     "ggml": "#8172b3", "torch-inplace": "#dd8452", "rows": "#000000",
     "roof": "#999999", "roof-angles": "#777777", "roof-cached": "#dddddd",
-    "roof-convert": "#bbbbbb", "roof-hwconvert": "#666666",
+    "roof-convert": "#bbbbbb", "roof-hwconvert": "#666666", "roof-convert-angles": "#444444",
 }
 
 
