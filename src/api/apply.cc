@@ -20,7 +20,7 @@ simdrope_status CheckPointer(const char* name, const void* pointer) {
   return Fail(SIMDROPE_INVALID_ARGUMENT, "%s is NULL", name);
 }
 
-// What of a simdrope_qkv.
+// One of Q, K and V, of what is read and of what is written.
 struct Part {
   const char* in_name;
   const char* out_name;
