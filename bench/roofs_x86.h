@@ -269,19 +269,20 @@ inline std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode) {
   const auto add_cached = [&](bool supported, const std::string& variant, const Ways& ways) {
     add(supported, "roof-cached." + variant, {ways.front()}, Reads::kCachedData);
   };
+  // In place and out of place.
+  if (dtype == f16) {
+    add_converting_angles(avx2, "256", Walk256AnglesWays<ConvertF16Narrow>());
+    add_converting_angles(avx512, "512", Walk512AnglesWays<ConvertF16>());
+  } else if (dtype == bf16) {
+    add_converting_angles(avx2, "256", Walk256AnglesWays<ConvertBf16Narrow>());
+    add_converting_angles(avx512, "512", Walk512AnglesWays<ConvertBf16>());
+  }
   if (mode == Mode::kOutOfPlace) {
     add_both(avx2, "256", Walk256Ways<Copy256>(), Walk256AnglesWays<Copy256>());
     add_both(avx512, "512", Walk512Ways<Copy512>(), Walk512AnglesWays<Copy512>());
     add_both(avx512, "stream512", Walk512Ways<Stream512>(), Walk512AnglesWays<Stream512>());
-    if (dtype == f16) {
-      add_converting_angles(avx2, "256", Walk256AnglesWays<ConvertF16Narrow>());
-      add_converting_angles(avx512, "512", Walk512AnglesWays<ConvertF16>());
-      add_converting_angles(avx512, "stream512", Walk512AnglesWays<StreamF16>());
-    } else if (dtype == bf16) {
-      add_converting_angles(avx2, "256", Walk256AnglesWays<ConvertBf16Narrow>());
-      add_converting_angles(avx512, "512", Walk512AnglesWays<ConvertBf16>());
-      add_converting_angles(avx512, "stream512", Walk512AnglesWays<StreamBf16>());
-    }
+    if (dtype == f16) add_converting_angles(avx512, "stream512", Walk512AnglesWays<StreamF16>());
+    if (dtype == bf16) add_converting_angles(avx512, "stream512", Walk512AnglesWays<StreamBf16>());
     return kernels;
   }
   if (dtype == f32) {
@@ -293,18 +294,16 @@ inline std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode) {
   }
   add_both(avx2, "256", Walk256Ways<MultiplyI16Narrow>(), Walk256AnglesWays<MultiplyI16Narrow>());
   add_both(avx512, "512", Walk512Ways<MultiplyI16>(), Walk512AnglesWays<MultiplyI16>());
-  const auto add_converting = [&](bool supported, const std::string& variant, const Ways& ways,
-                                  const Ways& with_angles) {
+  const auto add_converting = [&](bool supported, const std::string& variant, const Ways& ways) {
     add(supported, "roof-convert." + variant, ways);
-    add_converting_angles(supported, variant, with_angles);
     add_cached(supported, variant, ways);
   };
   if (dtype == f16) {
-    add_converting(avx2, "256", Walk256Ways<ConvertF16Narrow>(), Walk256AnglesWays<ConvertF16Narrow>());
-    add_converting(avx512, "512", Walk512Ways<ConvertF16>(), Walk512AnglesWays<ConvertF16>());
+    add_converting(avx2, "256", Walk256Ways<ConvertF16Narrow>());
+    add_converting(avx512, "512", Walk512Ways<ConvertF16>());
   } else {
-    add_converting(avx2, "256", Walk256Ways<ConvertBf16Narrow>(), Walk256AnglesWays<ConvertBf16Narrow>());
-    add_converting(avx512, "512", Walk512Ways<ConvertBf16>(), Walk512AnglesWays<ConvertBf16>());
+    add_converting(avx2, "256", Walk256Ways<ConvertBf16Narrow>());
+    add_converting(avx512, "512", Walk512Ways<ConvertBf16>());
     add(avx512_bf16, "roof-hwconvert.words", Walk512Bf16Ways<HardwareBf16Words>());
     add(avx512_bf16, "roof-hwconvert.widen", Walk512Bf16Ways<HardwareBf16>());
   }

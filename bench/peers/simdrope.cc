@@ -78,8 +78,8 @@ class Simdrope : public Peer {
   }
 
  private:
-  // The rows of the job, which the other implementations read, too: rows of its own would be farther away from the
-  // core, 1.5% of `prefill` in f32 in place.
+  // The rows of the job, as dense as those just computed, which the other implementations read, too: rows of its own
+  // would be farther away from the core, 1.5% of `prefill` in f32 in place.
   void ReadJobsTable(const Job& job) {
     simdrope_table& table = cos_sin_.table;
     const int64_t pairs = job.workload().pairs();

@@ -114,7 +114,7 @@ struct Stream {
   bool by_spare;            // in place, but to another pairing: by way of a spare head
   bool always_scale;        // rounding to bf16 without a test for NaN relies on default NaNs
   RotateFunction rotate;
-  RotateRows rows{};  // of which angles and numbers of rows and groups are missing
+  RotateRows rows{};   // of which angles and numbers of rows and groups are missing
   Segment outside[3];  // elements of a head outside the window
   int outside_count = 0;
 };
