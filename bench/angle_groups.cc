@@ -15,8 +15,7 @@ constexpr double kTheta = 5e5;
 constexpr int64_t kFirstPosition = 4000;
 
 struct Rows {
-  Rows(int64_t count_, int64_t pairs_)
-      : count(count_), pairs(pairs_), cos(count * pairs), sin(count * pairs) {
+  Rows(int64_t count_, int64_t pairs_) : count(count_), pairs(pairs_), cos(count * pairs), sin(count * pairs) {
     const Workload w{"", 1, count, 1, 0, 2 * pairs, 2 * pairs, 0, kTheta, 0, 0, Layout::kBSHD};
     for (int64_t i = 0; i < pairs; ++i) inv_freq.push_back(InvFreq(w, i));
     inv_freq_float.assign(inv_freq.begin(), inv_freq.end());
@@ -127,9 +126,7 @@ Group RowsGroup(const std::string& kind, int64_t count, int64_t pairs) {
   for (const char* impl : {"simdrope", "simdrope-float32", "libm", "libm-double"}) {
     group.names.push_back(FullName(group.name, impl, 1));
   }
-  group.open = [name = group.name, count, pairs](const Wanted& wanted) {
-    return OpenRows(name, count, pairs, wanted);
-  };
+  group.open = [name = group.name, count, pairs](const Wanted& wanted) { return OpenRows(name, count, pairs, wanted); };
   return group;
 }
 
@@ -165,8 +162,8 @@ Group CreateGroup() {
 
 std::vector<Group> AngleGroups(Size size) {
   const bool real = size == Size::kReal;
-  return {RowsGroup("row", 1, 64), RowsGroup("rows", real ? 2048 : 16, 64),
-          RowsGroup("rows", real ? 2048 : 16, 32), RowsGroup("table", real ? 131072 : 64, 64), CreateGroup()};
+  return {RowsGroup("row", 1, 64), RowsGroup("rows", real ? 2048 : 16, 64), RowsGroup("rows", real ? 2048 : 16, 32),
+          RowsGroup("table", real ? 131072 : 64, 64), CreateGroup()};
 }
 
 }  // namespace simdrope::bench

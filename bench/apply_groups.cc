@@ -90,8 +90,8 @@ std::vector<std::string> LeftOut(const Peers& peers) {
       if (!reason.empty()) ++cases_by_reason[reason];
     }
     for (const auto& [reason, cases] : cases_by_reason) {
-      lines.push_back(peer->name() + ": " + reason + " (" + std::to_string(cases) + " of " +
-                      std::to_string(all) + " cases)");
+      lines.push_back(peer->name() + ": " + reason + " (" + std::to_string(cases) + " of " + std::to_string(all) +
+                      " cases)");
     }
   }
   return lines;

@@ -61,8 +61,7 @@ inline simdrope_config ConfigOf(const Workload& w, Pairing pairing) {
 // The buffers of one workload and dtype; jobs for any pairing, mode and number of threads view them.
 class Stage {
  public:
-  Stage(const Workload& workload, Dtype dtype)
-      : w_(workload), dtype_(dtype), activations_(dtype), in_(bytes()) {
+  Stage(const Workload& workload, Dtype dtype) : w_(workload), dtype_(dtype), activations_(dtype), in_(bytes()) {
     const int64_t tokens = w_.tokens();
     positions_.resize(w_.axes() * tokens);
     constexpr int64_t kLine = 64;  // where tables begin, as those of Rope::cos_sin do
@@ -114,8 +113,7 @@ class Stage {
 
   TokenView View(char* in, char* out, int64_t heads) const {
     const bool bshd = w_.layout == Layout::kBSHD;
-    return {in, out, heads, bshd ? heads * w_.head_dim : w_.head_dim,
-            bshd ? w_.head_dim : w_.seq * w_.head_dim};
+    return {in, out, heads, bshd ? heads * w_.head_dim : w_.head_dim, bshd ? w_.head_dim : w_.seq * w_.head_dim};
   }
 
   Workload w_;

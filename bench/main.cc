@@ -191,11 +191,9 @@ void AddContext(const Peers& peers) {
   std::set<std::string> seen;
   for (const auto& peer : peers) {
     const std::string version = peer->version();
-    if (!version.empty() && seen.insert(version).second)
-      benchmark::AddCustomContext("peer_" + peer->name(), version);
+    if (!version.empty() && seen.insert(version).second) benchmark::AddCustomContext("peer_" + peer->name(), version);
   }
-  for (const Absent& absent : AbsentPeers())
-    benchmark::AddCustomContext("absent_" + absent.name, absent.reason);
+  for (const Absent& absent : AbsentPeers()) benchmark::AddCustomContext("absent_" + absent.name, absent.reason);
   size_t number = 0;
   for (const std::string& line : LeftOut(peers)) {
     benchmark::AddCustomContext("left_out_" + std::to_string(number++), line);

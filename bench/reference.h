@@ -36,9 +36,9 @@ inline std::string Check(const Job& job, const Activations& activations, const A
       const int64_t head = t * view.token_stride + h * view.head_stride;
       const auto wrong = [&](int64_t element, double got, double expected) {
         char text[160];
-        std::snprintf(text, sizeof text, "%s token %lld head %lld element %lld is %.9g, expected %.9g",
-                      tensor, static_cast<long long>(t), static_cast<long long>(h),
-                      static_cast<long long>(element), got, expected);
+        std::snprintf(text, sizeof text, "%s token %lld head %lld element %lld is %.9g, expected %.9g", tensor,
+                      static_cast<long long>(t), static_cast<long long>(h), static_cast<long long>(element), got,
+                      expected);
         return std::string(text);
       };
       for (int64_t e = 0; e < w.head_dim; ++e) {
@@ -65,8 +65,7 @@ inline std::string Check(const Job& job, const Activations& activations, const A
     }
     return "";
   };
-  for (int64_t t = 0; t < w.tokens();
-       t += (t + step < w.tokens() || t == w.tokens() - 1) ? step : w.tokens() - 1 - t) {
+  for (int64_t t = 0; t < w.tokens(); t += (t + step < w.tokens() || t == w.tokens() - 1) ? step : w.tokens() - 1 - t) {
     std::string wrong = check_token(job.q, "Q", t);
     if (wrong.empty()) wrong = check_token(job.k, "K", t);
     if (!wrong.empty()) return wrong;

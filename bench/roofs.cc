@@ -23,8 +23,7 @@ void MultiplyPlain(const Span& s) {
   const T factor = static_cast<T>(one);
   for (int64_t r = 0; r < s.count; ++r) {
     T* data = reinterpret_cast<T*>(s.out + r * s.stride);
-    for (int64_t i = 0; i < s.bytes / static_cast<int64_t>(sizeof(T)); ++i)
-      data[i] = static_cast<T>(data[i] * factor);
+    for (int64_t i = 0; i < s.bytes / static_cast<int64_t>(sizeof(T)); ++i) data[i] = static_cast<T>(data[i] * factor);
   }
 }
 void ConvertPlain(const Span& s) {

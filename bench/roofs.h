@@ -15,9 +15,9 @@ namespace simdrope::bench {
 // `roof-convert`: in place, 16-bit types widened to float, multiplied and rounded to nearest even, bf16
 // in integers. `roof-hwconvert`: bf16 rounded by AVX512_BF16's instruction, which flushes subnormals.
 // `roof-angles` (x86): as `roof`, and reads the cos and sin of each token, as a rotation must.
-// `roof-convert-angles` (x86): converts 16 bits as `roof-convert` does, in place and out of place, and reads cos and sin.
-// `roof-cached` (x86): in place, as `roof` in f32, as `roof-convert` in 16 bits, of as many bytes in the first-level
-// cache.
+// `roof-convert-angles` (x86): converts 16 bits as `roof-convert` does, in place and out of place, and reads cos and
+// sin. `roof-cached` (x86): in place, as `roof` in f32, as `roof-convert` in 16 bits, of as many bytes in the
+// first-level cache.
 struct RoofKernel {
   std::string name;
   void (*walk)(const Span&);

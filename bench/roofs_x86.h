@@ -10,8 +10,7 @@
 #define BENCH_INLINE inline __attribute__((always_inline))
 #define BENCH_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define BENCH_AVX512 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq")))
-#define BENCH_AVX512_BF16 \
-  __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
+#define BENCH_AVX512_BF16 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
 
 namespace simdrope::bench::x86 {
 
@@ -106,8 +105,7 @@ struct ConvertBf16Narrow {
     for (int i = 0; i < 64; i += 32) {
       const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + i));
       const __m256 low = _mm256_mul_ps(_mm256_castsi256_ps(_mm256_slli_epi32(v, 16)), _mm256_set1_ps(f));
-      const __m256 high =
-          _mm256_mul_ps(_mm256_castsi256_ps(_mm256_and_si256(v, high_mask)), _mm256_set1_ps(f));
+      const __m256 high = _mm256_mul_ps(_mm256_castsi256_ps(_mm256_and_si256(v, high_mask)), _mm256_set1_ps(f));
       const __m256i low_bits = _mm256_srli_epi32(Rounded(_mm256_castps_si256(low)), 16);
       const __m256i high_bits = Rounded(_mm256_castps_si256(high));
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), _mm256_blend_epi16(low_bits, high_bits, 0xaa));
@@ -123,8 +121,8 @@ struct HardwareBf16Words {
     const __m512 low = _mm512_mul_ps(_mm512_castsi512_ps(_mm512_slli_epi32(v, 16)), _mm512_set1_ps(f));
     const __m512 high = _mm512_mul_ps(_mm512_castsi512_ps(_mm512_and_si512(v, high_mask)), _mm512_set1_ps(f));
     const __m512i both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
-    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23,
-                                           7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                                           21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     _mm512_storeu_si512(out, _mm512_permutexvar_epi16(order, both));
   }
 };
@@ -192,53 +190,52 @@ BENCH_INLINE void ReadAngles(const char* row, int64_t bytes, bool fetch) {
   }
 }
 
-#define BENCH_DEFINE_WALK(NAME, TARGET)                                                                   \
-  template <class Op, Fetch kFetch>                                                                       \
-  TARGET BENCH_INLINE void NAME##Run(const char* in, char* out, int64_t bytes, int64_t ahead,             \
-                                     int64_t prefetched, float f) {                                       \
-    int64_t i = 0;                                                                                        \
-    for (; i + 256 <= bytes; i += 256) {                                                                  \
-      for (int line = 0; line < 256; line += 64) {                                                        \
-        if (kFetch != Fetch::kNone && i < prefetched) _mm_prefetch(in + i + line + ahead, _MM_HINT_T0);   \
-        if (kFetch == Fetch::kNearAndFar) _mm_prefetch(in + i + line + kAheadFar, _MM_HINT_T1);           \
-        Op::Line(in + i + line, out + i + line, f);                                                       \
-      }                                                                                                   \
-    }                                                                                                     \
-    for (; i < bytes; i += 64) {                                                                          \
-      if (kFetch != Fetch::kNone && i < prefetched) _mm_prefetch(in + i + ahead, _MM_HINT_T0);            \
-      Op::Line(in + i, out + i, f);                                                                       \
-    }                                                                                                     \
-  }                                                                                                       \
-  template <class Op, Fetch kFetch>                                                                       \
-  TARGET void NAME(const Span& s) {                                                                       \
-    const float f = factor;                                                                               \
-    if (s.count == 1) {                                                                                   \
-      return NAME##Run<Op, kFetch>(s.in, s.out, s.bytes, kAheadFlat, s.bytes - kAheadFlat, f);            \
-    }                                                                                                     \
-    const int64_t runs_ahead = (kAheadWindows + s.stride - 1) / s.stride;                                 \
-    for (int64_t r = 0; r < s.count; ++r) {                                                               \
-      NAME##Run<Op, kFetch>(s.in + r * s.stride, s.out + r * s.stride, s.bytes, runs_ahead * s.stride,    \
-                            r + runs_ahead < s.count ? s.bytes : 0, f);                                   \
-    }                                                                                                     \
-  }                                                                                                       \
-  template <class Op, Fetch kFetch>                                                                       \
-  TARGET void NAME##Angles(const Span& s) {                                                               \
-    const float f = factor;                                                                               \
-    for (int64_t r = 0; r < s.count; ++r) {                                                               \
-      ReadAngles(s.cos + r * s.angle_bytes, s.angle_bytes, kFetch != Fetch::kNone);                       \
-      ReadAngles(s.sin + r * s.angle_bytes, s.angle_bytes, kFetch != Fetch::kNone);                       \
-      NAME##Run<Op, kFetch>(s.in + r * s.bytes, s.out + r * s.bytes, s.bytes, kAheadFlat,                 \
-                            (s.count - r) * s.bytes - kAheadFlat, f);                                     \
-    }                                                                                                     \
-  }                                                                                                       \
-  template <class Op>                                                                                     \
-  Ways NAME##Ways() {                                                                                     \
-    return {NAME<Op, Fetch::kNone>, NAME<Op, Fetch::kNear>};                                              \
-  }                                                                                                       \
-  template <class Op>                                                                                     \
-  Ways NAME##AnglesWays() {                                                                               \
-    return {NAME##Angles<Op, Fetch::kNone>, NAME##Angles<Op, Fetch::kNear>,                               \
-            NAME##Angles<Op, Fetch::kNearAndFar>};                                                        \
+#define BENCH_DEFINE_WALK(NAME, TARGET)                                                                            \
+  template <class Op, Fetch kFetch>                                                                                \
+  TARGET BENCH_INLINE void NAME##Run(const char* in, char* out, int64_t bytes, int64_t ahead, int64_t prefetched,  \
+                                     float f) {                                                                    \
+    int64_t i = 0;                                                                                                 \
+    for (; i + 256 <= bytes; i += 256) {                                                                           \
+      for (int line = 0; line < 256; line += 64) {                                                                 \
+        if (kFetch != Fetch::kNone && i < prefetched) _mm_prefetch(in + i + line + ahead, _MM_HINT_T0);            \
+        if (kFetch == Fetch::kNearAndFar) _mm_prefetch(in + i + line + kAheadFar, _MM_HINT_T1);                    \
+        Op::Line(in + i + line, out + i + line, f);                                                                \
+      }                                                                                                            \
+    }                                                                                                              \
+    for (; i < bytes; i += 64) {                                                                                   \
+      if (kFetch != Fetch::kNone && i < prefetched) _mm_prefetch(in + i + ahead, _MM_HINT_T0);                     \
+      Op::Line(in + i, out + i, f);                                                                                \
+    }                                                                                                              \
+  }                                                                                                                \
+  template <class Op, Fetch kFetch>                                                                                \
+  TARGET void NAME(const Span& s) {                                                                                \
+    const float f = factor;                                                                                        \
+    if (s.count == 1) {                                                                                            \
+      return NAME##Run<Op, kFetch>(s.in, s.out, s.bytes, kAheadFlat, s.bytes - kAheadFlat, f);                     \
+    }                                                                                                              \
+    const int64_t runs_ahead = (kAheadWindows + s.stride - 1) / s.stride;                                          \
+    for (int64_t r = 0; r < s.count; ++r) {                                                                        \
+      NAME##Run<Op, kFetch>(s.in + r * s.stride, s.out + r * s.stride, s.bytes, runs_ahead * s.stride,             \
+                            r + runs_ahead < s.count ? s.bytes : 0, f);                                            \
+    }                                                                                                              \
+  }                                                                                                                \
+  template <class Op, Fetch kFetch>                                                                                \
+  TARGET void NAME##Angles(const Span& s) {                                                                        \
+    const float f = factor;                                                                                        \
+    for (int64_t r = 0; r < s.count; ++r) {                                                                        \
+      ReadAngles(s.cos + r * s.angle_bytes, s.angle_bytes, kFetch != Fetch::kNone);                                \
+      ReadAngles(s.sin + r * s.angle_bytes, s.angle_bytes, kFetch != Fetch::kNone);                                \
+      NAME##Run<Op, kFetch>(s.in + r * s.bytes, s.out + r * s.bytes, s.bytes, kAheadFlat,                          \
+                            (s.count - r) * s.bytes - kAheadFlat, f);                                              \
+    }                                                                                                              \
+  }                                                                                                                \
+  template <class Op>                                                                                              \
+  Ways NAME##Ways() {                                                                                              \
+    return {NAME<Op, Fetch::kNone>, NAME<Op, Fetch::kNear>};                                                       \
+  }                                                                                                                \
+  template <class Op>                                                                                              \
+  Ways NAME##AnglesWays() {                                                                                        \
+    return {NAME##Angles<Op, Fetch::kNone>, NAME##Angles<Op, Fetch::kNear>, NAME##Angles<Op, Fetch::kNearAndFar>}; \
   }
 BENCH_DEFINE_WALK(Walk256, BENCH_AVX2)
 BENCH_DEFINE_WALK(Walk512, BENCH_AVX512)

@@ -155,16 +155,14 @@ void PrintTable(const Group& group, const std::vector<Timing>& timings) {
   for (const Timing& timing : timings) {
     if (timing.impl.find('.') != std::string::npos) continue;  // a roof's variant
     std::printf("  %-20s %12.3f us", timing.impl.c_str(), timing.median * 1e6);
-    if (group.bytes != 0)
-      std::printf("  %7.1f GB/s", static_cast<double>(group.bytes) / timing.median * 1e-9);
+    if (group.bytes != 0) std::printf("  %7.1f GB/s", static_cast<double>(group.bytes) / timing.median * 1e-9);
     if (roof != 0) std::printf("  roof/this %.2f", roof / timing.median);
     std::printf("  %s\n", timing.label.c_str());
   }
   std::fflush(stdout);
 }
 
-std::vector<benchmark::BenchmarkReporter::Run> ToRuns(const Group& group,
-                                                      const std::vector<Timing>& timings) {
+std::vector<benchmark::BenchmarkReporter::Run> ToRuns(const Group& group, const std::vector<Timing>& timings) {
   std::vector<benchmark::BenchmarkReporter::Run> runs;
   for (const Timing& timing : timings) {
     benchmark::BenchmarkReporter::Run run;

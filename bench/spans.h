@@ -36,8 +36,14 @@ inline Span SpanOf(const Job& job, const TokenView& view) {
 // Token by token, with the token's cos and sin: of BSHD, heads rotated whole.
 inline Span TokenSpanOf(const Job& job, const TokenView& view) {
   const int64_t bytes = view.token_stride * job.c.element_size();
-  return {view.in, view.out, bytes, bytes, job.workload().tokens(), reinterpret_cast<const char*>(job.cos),
-          reinterpret_cast<const char*>(job.sin), job.workload().pairs() * static_cast<int64_t>(sizeof(float))};
+  return {view.in,
+          view.out,
+          bytes,
+          bytes,
+          job.workload().tokens(),
+          reinterpret_cast<const char*>(job.cos),
+          reinterpret_cast<const char*>(job.sin),
+          job.workload().pairs() * static_cast<int64_t>(sizeof(float))};
 }
 
 inline Span PartOf(const Span& span, int64_t index, int64_t parts) {

@@ -108,8 +108,7 @@ inline std::vector<Case> Cases(int all_threads) {
       for (Pairing pairing : {half, interleaved}) {
         for (Mode mode : {Mode::kInPlace, Mode::kOutOfPlace}) {
           const bool all_steps = scaling && pairing == half && mode == Mode::kInPlace;
-          for (int threads : all_steps ? steps : ends)
-            cases.push_back({workload, dtype, pairing, mode, threads});
+          for (int threads : all_steps ? steps : ends) cases.push_back({workload, dtype, pairing, mode, threads});
         }
       }
     }

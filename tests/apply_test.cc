@@ -9,8 +9,7 @@ using namespace testing;
 namespace {
 
 constexpr Pairing kPairings[] = {simdrope::half, simdrope::interleaved};
-constexpr Inputs kInputs[] = {Inputs::kTame, Inputs::kWide, Inputs::kCancelling, Inputs::kSubnormal,
-                              Inputs::kSpecial};
+constexpr Inputs kInputs[] = {Inputs::kTame, Inputs::kWide, Inputs::kCancelling, Inputs::kSubnormal, Inputs::kSpecial};
 
 // One apply, from a Rope's config to the comparison.
 struct Case {
@@ -49,8 +48,7 @@ std::string Run(const Case& c, Random* random) {
   options.output_pairing = c.output_pairing;
   const auto run = [&] {
     const auto view = rope->stream(ids.view());
-    return c.in_place ? simdrope::apply(view, in.qkv, options)
-                      : simdrope::apply(view, in.qkv, out.qkv, options);
+    return c.in_place ? simdrope::apply(view, in.qkv, options) : simdrope::apply(view, in.qkv, out.qkv, options);
   };
   return CheckJob(job, BuffersOf(&in, &out), run);
 }
@@ -118,8 +116,7 @@ TEST_CASE("every kind of input for every pair of dtypes and pairings") {
         for (const Dtype out : kDtypes) {
           for (const Pairing from : kPairings) {
             for (const Pairing to : kPairings) {
-              for (const int dim :
-                   IsQuick() ? std::vector<int>{6, 62} : std::vector<int>{2, 6, 32, 62, 64, 128}) {
+              for (const int dim : IsQuick() ? std::vector<int>{6, 62} : std::vector<int>{2, 6, 32, 62, 64, 128}) {
                 Case c = InWindow(dim, 2, 5, from);
                 c.in = in;
                 c.out = out;
@@ -172,8 +169,8 @@ TEST_CASE("halves apart: a split beyond rotary_dim / 2") {
 TEST_CASE("from every layout into every other, and in place") {
   Random random(4);
   ForEachTarget([&](const simdrope_target&) {
-    for (const Layout from : {Layout::kBshd, Layout::kBhsd, Layout::kPackedQkv, Layout::kPackedHeads,
-                              Layout::kPadded, Layout::kReversed, Layout::kSeqMajor, Layout::kBroadcast}) {
+    for (const Layout from : {Layout::kBshd, Layout::kBhsd, Layout::kPackedQkv, Layout::kPackedHeads, Layout::kPadded,
+                              Layout::kReversed, Layout::kSeqMajor, Layout::kBroadcast}) {
       for (const Layout to : kOutputLayouts) {
         for (const Dtype dtype : kDtypes) {
           Case c = InWindow(12, 2, 3, kPairings[random.Int(0, 1)]);

@@ -38,9 +38,8 @@ TEST_CASE("its rows are those of the rope, rounded to its dtype") {
       size_t wrong = 0;
       for (int64_t r = 0; r < count; ++r) {
         for (int i = 0; i < 16; ++i) {
-          const char* at =
-              static_cast<const char*>(view->table.cos) +
-              (r * view->table.row_stride + i * view->table.column_stride) * simdrope::size_of(dtype);
+          const char* at = static_cast<const char*>(view->table.cos) +
+                           (r * view->table.row_stride + i * view->table.column_stride) * simdrope::size_of(dtype);
           wrong += LoadBits(at, dtype) == Encoded(static_cast<double>(cos[r * 16 + i]), dtype) ? 0 : 1;
         }
       }
@@ -49,8 +48,7 @@ TEST_CASE("its rows are those of the rope, rounded to its dtype") {
   }
 }
 
-TEST_CASE(
-    "rotating by an f32 cache is rotating by the rope, bit for bit; XPos, temperature and several axes too") {
+TEST_CASE("rotating by an f32 cache is rotating by the rope, bit for bit; XPos, temperature and several axes too") {
   simdrope::Config scaled(32, 5e5);
   scaled.xpos.scale_base = 512;
   scaled.temperature = {0.1, 50, 0};
@@ -70,11 +68,10 @@ TEST_CASE(
     l = k;
     const auto view = cache.rows(300, positions);
     REQUIRE(view.ok());
+    REQUIRE(simdrope::apply(*view, simdrope::thd(a.data(), 4, 3, 32), simdrope::thd(k.data(), 4, 1, 32)).ok());
     REQUIRE(
-        simdrope::apply(*view, simdrope::thd(a.data(), 4, 3, 32), simdrope::thd(k.data(), 4, 1, 32)).ok());
-    REQUIRE(simdrope::apply(rope.stream(positions), simdrope::thd(b.data(), 4, 3, 32),
-                            simdrope::thd(l.data(), 4, 1, 32))
-                .ok());
+        simdrope::apply(rope.stream(positions), simdrope::thd(b.data(), 4, 3, 32), simdrope::thd(l.data(), 4, 1, 32))
+            .ok());
     CHECK(a == b);
     CHECK(k == l);
   }
@@ -145,7 +142,6 @@ TEST_CASE("impossible sizes are refused, and what there is stays usable") {
   simdrope_cache* none = nullptr;
   CHECK(simdrope_cache_create(nullptr, SIMDROPE_F32, &none) == SIMDROPE_INVALID_ARGUMENT);
   const simdrope::Rope rope = RopeOf(simdrope::Config(16));
-  CHECK(simdrope_cache_create(rope.get(), static_cast<simdrope_dtype>(9), &none) ==
-        SIMDROPE_INVALID_ARGUMENT);
+  CHECK(simdrope_cache_create(rope.get(), static_cast<simdrope_dtype>(9), &none) == SIMDROPE_INVALID_ARGUMENT);
   simdrope_cache_release(nullptr);
 }

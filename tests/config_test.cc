@@ -82,48 +82,44 @@ TEST_CASE("rotary_dim 0 is the rest of the head") {
 
 TEST_CASE("windows that do not fit are refused") {
   Config good(64);
-  CheckRefusals(good,
-                {
-                    {"head_dim = 0", [](Config& c) { c.head_dim = 0; }},
-                    {"head_dim = -8", [](Config& c) { c.head_dim = -8; }},
-                    {"head_dim = 1026", [](Config& c) { c.head_dim = 1026; }},
-                    {"rotary_dim = 3", [](Config& c) { c.rotary_dim = 3; }},
-                    {"rotary_dim = -4", [](Config& c) { c.rotary_dim = -4; }},
-                    {"rotary_dim = 66", [](Config& c) { c.rotary_dim = 66; }},
-                    {"rotary_offset = -2", [](Config& c) { c.rotary_offset = -2; }},
-                    {"rotary_offset = 3", [](Config& c) { c.rotary_offset = 3; }},
-                    {"rotary_offset = 64", [](Config& c) { c.rotary_offset = 64; }},
-                    {"rotary_offset = 2147483646", [](Config& c) { c.rotary_offset = 2147483646; }},
-                    {"split = 4", [](Config& c) { c.split = 4; }},
-                    {"split = 33", [](Config& c) { c.split = 33; }},
-                    {"split = -32", [](Config& c) { c.split = -32; }},
-                    {"split = 2147483647", [](Config& c) { c.split = 2147483647; }},
-                    {"split = 40",
-                     [](Config& c) {
-                       c.pairing = SIMDROPE_INTERLEAVED;
-                       c.split = 40;
-                     }},
-                    {"pairing = 2", [](Config& c) { c.pairing = SIMDROPE_SAME_PAIRING; }},
-                    {"pairing = 7", [](Config& c) { c.pairing = static_cast<simdrope_pairing>(7); }},
-                    {"precision = 9", [](Config& c) { c.precision = static_cast<simdrope_precision>(9); }},
-                    {"theta = 0", [](Config& c) { c.theta = 0; }},
-                    {"theta = -1", [](Config& c) { c.theta = -1; }},
-                    {"theta = nan", [](Config& c) { c.theta = std::nan(""); }},
-                    {"theta = inf", [](Config& c) { c.theta = INFINITY; }},
-                });
+  CheckRefusals(good, {
+                          {"head_dim = 0", [](Config& c) { c.head_dim = 0; }},
+                          {"head_dim = -8", [](Config& c) { c.head_dim = -8; }},
+                          {"head_dim = 1026", [](Config& c) { c.head_dim = 1026; }},
+                          {"rotary_dim = 3", [](Config& c) { c.rotary_dim = 3; }},
+                          {"rotary_dim = -4", [](Config& c) { c.rotary_dim = -4; }},
+                          {"rotary_dim = 66", [](Config& c) { c.rotary_dim = 66; }},
+                          {"rotary_offset = -2", [](Config& c) { c.rotary_offset = -2; }},
+                          {"rotary_offset = 3", [](Config& c) { c.rotary_offset = 3; }},
+                          {"rotary_offset = 64", [](Config& c) { c.rotary_offset = 64; }},
+                          {"rotary_offset = 2147483646", [](Config& c) { c.rotary_offset = 2147483646; }},
+                          {"split = 4", [](Config& c) { c.split = 4; }},
+                          {"split = 33", [](Config& c) { c.split = 33; }},
+                          {"split = -32", [](Config& c) { c.split = -32; }},
+                          {"split = 2147483647", [](Config& c) { c.split = 2147483647; }},
+                          {"split = 40",
+                           [](Config& c) {
+                             c.pairing = SIMDROPE_INTERLEAVED;
+                             c.split = 40;
+                           }},
+                          {"pairing = 2", [](Config& c) { c.pairing = SIMDROPE_SAME_PAIRING; }},
+                          {"pairing = 7", [](Config& c) { c.pairing = static_cast<simdrope_pairing>(7); }},
+                          {"precision = 9", [](Config& c) { c.precision = static_cast<simdrope_precision>(9); }},
+                          {"theta = 0", [](Config& c) { c.theta = 0; }},
+                          {"theta = -1", [](Config& c) { c.theta = -1; }},
+                          {"theta = nan", [](Config& c) { c.theta = std::nan(""); }},
+                          {"theta = inf", [](Config& c) { c.theta = INFINITY; }},
+                      });
 }
 
 TEST_CASE("scalings without what they need are refused") {
   const auto factor = [](double value) { return [value](Config& c) { c.scaling.factor = value; }; };
-  const auto length = [](int64_t value) {
-    return [value](Config& c) { c.scaling.original_max_position = value; };
-  };
-  CheckRefusals(
-      With(SIMDROPE_SCALING_NONE),
-      {{"scaling.type = 10", [](Config& c) { c.scaling.type = static_cast<simdrope_scaling_type>(10); }},
-       {"attention_factor = -1", [](Config& c) { c.scaling.attention_factor = -1; }},
-       {"attention_factor = inf", [](Config& c) { c.scaling.attention_factor = INFINITY; }},
-       {"seq_len = -5", [](Config& c) { c.scaling.seq_len = -5; }}});
+  const auto length = [](int64_t value) { return [value](Config& c) { c.scaling.original_max_position = value; }; };
+  CheckRefusals(With(SIMDROPE_SCALING_NONE),
+                {{"scaling.type = 10", [](Config& c) { c.scaling.type = static_cast<simdrope_scaling_type>(10); }},
+                 {"attention_factor = -1", [](Config& c) { c.scaling.attention_factor = -1; }},
+                 {"attention_factor = inf", [](Config& c) { c.scaling.attention_factor = INFINITY; }},
+                 {"seq_len = -5", [](Config& c) { c.scaling.seq_len = -5; }}});
   for (const auto type :
        {SIMDROPE_SCALING_LINEAR, SIMDROPE_SCALING_NTK, SIMDROPE_SCALING_LLAMA3, SIMDROPE_SCALING_DYNAMIC}) {
     CheckRefusals(With(type), {{"factor = 0", factor(0)},
@@ -131,10 +127,9 @@ TEST_CASE("scalings without what they need are refused") {
                                {"factor = nan", factor(std::nan(""))},
                                {"factor = inf", factor(INFINITY)}});
   }
-  for (const auto type : {SIMDROPE_SCALING_LLAMA3, SIMDROPE_SCALING_DYNAMIC, SIMDROPE_SCALING_YARN,
-                          SIMDROPE_SCALING_LONGROPE}) {
-    CheckRefusals(With(type),
-                  {{"original_max_position = 0", length(0)}, {"original_max_position = -1", length(-1)}});
+  for (const auto type :
+       {SIMDROPE_SCALING_LLAMA3, SIMDROPE_SCALING_DYNAMIC, SIMDROPE_SCALING_YARN, SIMDROPE_SCALING_LONGROPE}) {
+    CheckRefusals(With(type), {{"original_max_position = 0", length(0)}, {"original_max_position = -1", length(-1)}});
   }
   CheckRefusals(With(SIMDROPE_SCALING_LLAMA3),
                 {{"low_freq_factor = 0", [](Config& c) { c.scaling.low_freq_factor = 0; }},
@@ -144,8 +139,7 @@ TEST_CASE("scalings without what they need are refused") {
   CheckRefusals(With(SIMDROPE_SCALING_PROPORTIONAL),
                 {{"proportion = 0", [](Config& c) { c.scaling.proportion = 0; }},
                  {"proportion = 1.5", [](Config& c) { c.scaling.proportion = 1.5; }}});
-  for (const auto type :
-       {SIMDROPE_SCALING_LONGROPE, SIMDROPE_SCALING_FREQ_FACTORS, SIMDROPE_SCALING_EXPLICIT}) {
+  for (const auto type : {SIMDROPE_SCALING_LONGROPE, SIMDROPE_SCALING_FREQ_FACTORS, SIMDROPE_SCALING_EXPLICIT}) {
     CheckRefusals(With(type), {{"factor_count = 7", [](Config& c) { c.scaling.factor_count = 7; }},
                                {"factors[3] = nan", [](Config& c) { c.scaling.factors[3] = std::nan(""); }}});
   }
@@ -158,19 +152,17 @@ TEST_CASE("scalings without what they need are refused") {
 TEST_CASE("axes that do not cover the pairs are refused") {
   CheckRefusals(Config(16), {{"axes.count = 0", [](Config& c) { c.axes.count = 0; }},
                              {"axes.count = 5", [](Config& c) { c.axes.count = 5; }}});
-  CheckRefusals(
-      WithAxes(SIMDROPE_AXES_SECTIONS, 3, {4, 2, 2}),
-      {{"sum to 9", [](Config& c) { c.axes.sections[0] = 5; }},
-       {"sections[1] = -2", [](Config& c) { c.axes.sections[1] = -2; }},
-       {"axes.layout = 6", [](Config& c) { c.axes.layout = static_cast<simdrope_axis_layout>(6); }}});
+  CheckRefusals(WithAxes(SIMDROPE_AXES_SECTIONS, 3, {4, 2, 2}),
+                {{"sum to 9", [](Config& c) { c.axes.sections[0] = 5; }},
+                 {"sections[1] = -2", [](Config& c) { c.axes.sections[1] = -2; }},
+                 {"axes.layout = 6", [](Config& c) { c.axes.layout = static_cast<simdrope_axis_layout>(6); }}});
   CheckRefusals(WithAxes(SIMDROPE_AXES_INTERLEAVED, 3, {4, 2, 2}),
                 {{"wants 3 axes", [](Config& c) { c.axes.count = 2; }}});
   CheckRefusals(WithAxes(SIMDROPE_AXES_ALTERNATE, 3, {2, 3, 3}), {{"sections[1] = 4", [](Config& c) {
                                                                      c.axes.sections[1] = 4;
                                                                      c.axes.sections[2] = 2;
                                                                    }}});
-  CheckRefusals(WithAxes(SIMDROPE_AXES_STRIDED, 2, {}),
-                {{"not 3 and 8", [](Config& c) { c.axes.count = 3; }}});
+  CheckRefusals(WithAxes(SIMDROPE_AXES_STRIDED, 2, {}), {{"not 3 and 8", [](Config& c) { c.axes.count = 3; }}});
   CheckRefusals(WithAxes(SIMDROPE_AXES_EXPLICIT, 2, {}),
                 {{"pair_axis[5] = 2", [](Config& c) { c.axes.pair_axis[5] = 2; }}});
 }

@@ -48,8 +48,7 @@ std::vector<uint32_t> Convert(const std::vector<uint32_t>& bits, Dtype from, Dty
 // Same value, sign of zero and of NaN included.
 bool IsConversion(uint32_t from_bits, Dtype from, uint32_t to_bits, Dtype to) {
   const double from_value = Decoded(from_bits, from), to_value = Decoded(to_bits, to);
-  if (std::isnan(from_value))
-    return std::isnan(to_value) && std::signbit(from_value) == std::signbit(to_value);
+  if (std::isnan(from_value)) return std::isnan(to_value) && std::signbit(from_value) == std::signbit(to_value);
   return to_bits == Encoded(from_value, to);
 }
 
@@ -178,11 +177,8 @@ TEST_CASE("the library's scalar conversions, over the same values") {
   }
   for (const uint32_t bits : DelicateFloats()) {
     const float value = simdrope::impl::FloatOf(bits);
-    wrong +=
-        IsConversion(bits, simdrope::f32, simdrope::impl::FromFloat<F16>(value).bits, simdrope::f16) ? 0 : 1;
-    wrong += IsConversion(bits, simdrope::f32, simdrope::impl::FromFloat<Bf16>(value).bits, simdrope::bf16)
-                 ? 0
-                 : 1;
+    wrong += IsConversion(bits, simdrope::f32, simdrope::impl::FromFloat<F16>(value).bits, simdrope::f16) ? 0 : 1;
+    wrong += IsConversion(bits, simdrope::f32, simdrope::impl::FromFloat<Bf16>(value).bits, simdrope::bf16) ? 0 : 1;
   }
   CHECK(wrong == 0);
 }

@@ -137,8 +137,7 @@ TEST_CASE("exact: half an ULP and 2^-13, within 2^20 and 2^40 positions, for eve
   for (const double theta : kThetas) {
     CAPTURE(theta);
     for (const int64_t reach : {kNear, int64_t{1} << 40}) {
-      const Worst worst =
-          Measure(MakeRope(simdrope::Config(kHeadDim, theta)), Sample(reach, SampleSize(), &random));
+      const Worst worst = Measure(MakeRope(simdrope::Config(kHeadDim, theta)), Sample(reach, SampleSize(), &random));
       CHECK(worst.count > 10000);
       CHECK(worst.ulp <= kUlp);
       MESSAGE("theta ", theta, ", to position ", reach, ": worst ", worst.ulp, " ULP, at the value ", worst.value,
@@ -150,8 +149,7 @@ TEST_CASE("exact: half an ULP and 2^-13, within 2^20 and 2^40 positions, for eve
 TEST_CASE("exact: the same next to the zeros of sin and cos, found by search") {
   if (!CanMeasure()) return;
   size_t positions = 0;
-  for (const double theta :
-       IsQuick() ? std::vector<double>{5e5} : std::vector<double>{1e2, 1e4, 5e5, 1e6, 1e9}) {
+  for (const double theta : IsQuick() ? std::vector<double>{5e5} : std::vector<double>{1e2, 1e4, 5e5, 1e6, 1e9}) {
     CAPTURE(theta);
     // Every position is measured at the frequency that it was found for, and at the others.
     const simdrope::Rope rope = MakeRope(simdrope::Config(32, theta));

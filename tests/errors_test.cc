@@ -41,8 +41,7 @@ void Check(const Spoiled& spoiled) {
     spoiled.spoil(call);
     const auto buffers = BuffersOf(&call.tensors, &call.outputs);
     const auto before = BytesOf(buffers);
-    const simdrope_status code =
-        simdrope_apply(&call.rows, &call.in, in_place ? nullptr : &call.out, &call.options);
+    const simdrope_status code = simdrope_apply(&call.rows, &call.in, in_place ? nullptr : &call.out, &call.options);
     CHECK(code == spoiled.code);
     const std::string message = simdrope_last_error();
     const bool said = message.find(spoiled.says) != std::string::npos;
@@ -94,8 +93,7 @@ TEST_CASE("tables that do not serve the call") {
          c.rows.key_table.rows = 15;
        }},
       {"magnitude = nan", kInvalid, [](Call& c) { c.rows.magnitude = NAN; }},
-      {"out_of_range = 3", kInvalid,
-       [](Call& c) { c.rows.out_of_range = static_cast<simdrope_out_of_range>(3); }},
+      {"out_of_range = 3", kInvalid, [](Call& c) { c.rows.out_of_range = static_cast<simdrope_out_of_range>(3); }},
   };
   for (const Spoiled& spoiled : all) Check(spoiled);
 }
@@ -114,8 +112,7 @@ TEST_CASE("windows that do not fit the head") {
 TEST_CASE("positions without a row, by number and value; the first is named") {
   static const int64_t beyond[] = {0, 1, 2, 3, 16, 99}, below[] = {0, -1, 2, 3, 4, 5};
   const Spoiled all[] = {
-      {"positions[4] (batch 1, token 1, axis 0) = 16, but the cos_sin table has 16 rows",
-       SIMDROPE_OUT_OF_RANGE,
+      {"positions[4] (batch 1, token 1, axis 0) = 16, but the cos_sin table has 16 rows", SIMDROPE_OUT_OF_RANGE,
        [](Call& c) { c.rows.positions = simdrope::Positions::per_token(beyond, 2, 3); }},
       {"= -1, but", SIMDROPE_OUT_OF_RANGE,
        [](Call& c) { c.rows.positions = simdrope::Positions::per_token(below, 2, 3); }},
@@ -141,8 +138,7 @@ TEST_CASE("options that mean nothing") {
   const Spoiled all[] = {
       {"q_scale = nan", kInvalid, [](Call& c) { c.options.q_scale = NAN; }},
       {"q_scale = inf", kInvalid, [](Call& c) { c.options.q_scale = INFINITY; }},
-      {"output_pairing = 3", kInvalid,
-       [](Call& c) { c.options.output_pairing = static_cast<simdrope_pairing>(3); }},
+      {"output_pairing = 3", kInvalid, [](Call& c) { c.options.output_pairing = static_cast<simdrope_pairing>(3); }},
       {"threads = -2", kInvalid, [](Call& c) { c.options.threads = -2; }},
       {"slice_index = 2", kInvalid,
        [](Call& c) {

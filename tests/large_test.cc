@@ -136,7 +136,7 @@ void CheckSlices(const LargeCase& c, Random* random) {
 }  // namespace
 
 TEST_CASE("large calls, past the caches and with prefetching, give the bytes of small ones") {
-  constexpr Window kWindows[] = {{128, 128, 0}, {192, 64, 128}, {256, 64, 0}, {48, 48, 0}, {80, 80, 0},
+  constexpr Window kWindows[] = {{128, 128, 0}, {192, 64, 128}, {256, 64, 0},  {48, 48, 0}, {80, 80, 0},
                                  {112, 112, 0}, {96, 96, 0},    {144, 80, 64}, {66, 34, 2}};
   Random random(21);
   ForEachTarget([&](const simdrope_target&) {

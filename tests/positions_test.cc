@@ -21,16 +21,15 @@ std::string RunStreamed(const Drawn& drawn, Random* random) {
   const auto rope = simdrope::Rope::create(drawn.config);
   if (!rope) return rope.status().message();
   const Ids ids(drawn.ids, random);
-  Tensors q = MakeTensors(Layout::kBshd, {drawn.ids.batch, drawn.ids.seq, 1, 1, 0, drawn.config.head_dim},
-                          simdrope::f32);
+  Tensors q =
+      MakeTensors(Layout::kBshd, {drawn.ids.batch, drawn.ids.seq, 1, 1, 0, drawn.config.head_dim}, simdrope::f32);
   Job job;
   UseRope(*rope, drawn.config, ids, &job);
   job.in = job.out = q.qkv;
   FillInputs(job, Inputs::kTame, random);
   const std::vector<Buffer*> buffers = BuffersOf(&q);
   const std::vector<std::vector<char>> before = BytesOf(buffers);
-  const std::string mismatch =
-      CheckJob(job, buffers, [&] { return simdrope::apply(rope->stream(ids.view()), q.qkv); });
+  const std::string mismatch = CheckJob(job, buffers, [&] { return simdrope::apply(rope->stream(ids.view()), q.qkv); });
   if (!mismatch.empty()) return "streamed: " + mismatch;
   const std::vector<std::vector<char>> streamed = BytesOf(buffers);
 
@@ -247,7 +246,6 @@ TEST_CASE("padding by -1 on the first axis; undeclared, -1 is a position") {
     FillInputs(job, Inputs::kTame, &random);
     simdrope::Positions positions = simdrope::Positions::per_token(ids, 3);
     positions.padding = declared;
-    CHECK(CheckJob(job, BuffersOf(&q), [&] { return simdrope::apply(rope->stream(positions), q.qkv); }) ==
-          "");
+    CHECK(CheckJob(job, BuffersOf(&q), [&] { return simdrope::apply(rope->stream(positions), q.qkv); }) == "");
   }
 }

@@ -45,8 +45,7 @@ double WorstOverPair(const Tensors& a, const Tensors& b, Pairing pairing) {
       const auto [x, y] = PairAt(pairing, i);
       const double norm = std::hypot(ValueOf(a.qkv.q, n, s, h, x), ValueOf(a.qkv.q, n, s, h, y));
       for (const int d : {x, y}) {
-        worst =
-            std::fmax(worst, std::fabs(ValueOf(a.qkv.q, n, s, h, d) - ValueOf(b.qkv.q, n, s, h, d)) / norm);
+        worst = std::fmax(worst, std::fabs(ValueOf(a.qkv.q, n, s, h, d) - ValueOf(b.qkv.q, n, s, h, d)) / norm);
       }
     }
   });

@@ -76,18 +76,17 @@ class Draw {
   std::string Describe() const {
     char text[400];
     const auto tensor = [](const simdrope_tensor& t) {
-      return std::string(NameOf(t.dtype)) + "[" + std::to_string(t.batch) + ", " + std::to_string(t.seq) +
-             ", " + std::to_string(t.heads) + ", " + std::to_string(t.head_dim) + "] strides " +
+      return std::string(NameOf(t.dtype)) + "[" + std::to_string(t.batch) + ", " + std::to_string(t.seq) + ", " +
+             std::to_string(t.heads) + ", " + std::to_string(t.head_dim) + "] strides " +
              std::to_string(t.batch_stride) + ", " + std::to_string(t.seq_stride) + ", " +
              std::to_string(t.head_stride);
     };
-    std::snprintf(
-        text, sizeof(text),
-        "q %s to %s; k %s; window %d + %d split %d; pairing %d to %d; source %d; inputs %d; in place %d; "
-        "inverse %d; q_scale %g; axes %d",
-        tensor(job_.in.q).c_str(), tensor(job_.out.q).c_str(), tensor(job_.in.k).c_str(), job_.rotary_offset,
-        job_.rotary_dim, job_.split, job_.pairing, job_.output_pairing, static_cast<int>(source_),
-        static_cast<int>(inputs_), in_place_, job_.inverse, job_.q_scale, config_.axes.count);
+    std::snprintf(text, sizeof(text),
+                  "q %s to %s; k %s; window %d + %d split %d; pairing %d to %d; source %d; inputs %d; in place %d; "
+                  "inverse %d; q_scale %g; axes %d",
+                  tensor(job_.in.q).c_str(), tensor(job_.out.q).c_str(), tensor(job_.in.k).c_str(), job_.rotary_offset,
+                  job_.rotary_dim, job_.split, job_.pairing, job_.output_pairing, static_cast<int>(source_),
+                  static_cast<int>(inputs_), in_place_, job_.inverse, job_.q_scale, config_.axes.count);
     return text;
   }
 
@@ -108,8 +107,8 @@ class Draw {
       shape_.v_heads = random_.Chance(3) ? shape_.k_heads : 0;
       shape_.head_dim = 2 * random_.Int(1, random_.Chance(10) ? 80 : 17);
     }
-    inputs_ = random_.Pick({Inputs::kTame, Inputs::kTame, Inputs::kCancelling, Inputs::kSubnormal,
-                            Inputs::kWide, Inputs::kSpecial});
+    inputs_ = random_.Pick(
+        {Inputs::kTame, Inputs::kTame, Inputs::kCancelling, Inputs::kSubnormal, Inputs::kWide, Inputs::kSpecial});
   }
 
   void DrawConfig() {
@@ -172,8 +171,7 @@ class Draw {
   void DrawTable(IdsDraw* ids) {
     const int64_t rows = random_.Int(1, 24);
     const int64_t batches = random_.Chance(3) ? shape_.batch : 1;
-    table_.emplace(kTableForms[random_.Int(0, 6)], kDtypes[random_.Int(0, 2)], batches, rows, pairs_,
-                   &random_);
+    table_.emplace(kTableForms[random_.Int(0, 6)], kDtypes[random_.Int(0, 2)], batches, rows, pairs_, &random_);
     view_ = simdrope::CosSinView(table_->view(), config_.pairing);
     view_.rotary_dim = config_.rotary_dim;
     view_.rotary_offset = config_.rotary_offset;
@@ -197,21 +195,17 @@ class Draw {
     job_.row = [this](bool, int64_t b, int64_t s) { return RowOfTable(b, s); };
     for (int64_t b = 0; b < shape_.batch; ++b) {
       for (int64_t s = 0; s < shape_.seq; ++s) {
-        must_fail_ =
-            must_fail_ || (view_.out_of_range == SIMDROPE_REJECT && !ids_->IsPadding(b, s) && !HasRow(b, s));
+        must_fail_ = must_fail_ || (view_.out_of_range == SIMDROPE_REJECT && !ids_->IsPadding(b, s) && !HasRow(b, s));
       }
     }
   }
 
-  bool HasRow(double position) const {
-    return position >= 0 && position < static_cast<double>(table_->rows());
-  }
+  bool HasRow(double position) const { return position >= 0 && position < static_cast<double>(table_->rows()); }
 
   // Up to the last axis that a pair is on.
   int AxesInUse() const {
     int axes = 1;
-    for (int i = 0; i < pairs_ && config_.axes.count > 1; ++i)
-      axes = std::max(axes, config_.axes.pair_axis[i] + 1);
+    for (int i = 0; i < pairs_ && config_.axes.count > 1; ++i) axes = std::max(axes, config_.axes.pair_axis[i] + 1);
     return axes;
   }
 
@@ -225,8 +219,7 @@ class Draw {
   Row RowOfTable(int64_t b, int64_t s) const {
     Row row;
     const bool several_axes = AxesInUse() > 1;
-    const bool moves =
-        options_.output_pairing != SIMDROPE_SAME_PAIRING && options_.output_pairing != config_.pairing;
+    const bool moves = options_.output_pairing != SIMDROPE_SAME_PAIRING && options_.output_pairing != config_.pairing;
     row.action = ids_->IsPadding(b, s)                 ? Action::kSkip
                  : HasRow(b, s)                        ? Action::kRotate
                  : view_.out_of_range == SIMDROPE_SKIP ? Action::kSkip
@@ -234,8 +227,7 @@ class Draw {
                                                        : Action::kCopy;
     if (row.action != Action::kRotate) return row;
     static const uint8_t kOneAxis[SIMDROPE_MAX_PAIRS] = {};
-    std::vector<double> positions =
-        ids_->OfPairs(several_axes ? config_.axes.pair_axis : kOneAxis, pairs_, b, s);
+    std::vector<double> positions = ids_->OfPairs(several_axes ? config_.axes.pair_axis : kOneAxis, pairs_, b, s);
     // On several axes the identity is a matter of each pair, as in ONNX Runtime's MRotaryEmbedding.
     std::vector<bool> turned;
     for (double& position : positions) {
@@ -252,9 +244,8 @@ class Draw {
   }
 
   void DrawTensors() {
-    constexpr Layout kInputLayouts[] = {Layout::kBshd,        Layout::kBhsd,     Layout::kPackedQkv,
-                                        Layout::kPackedHeads, Layout::kPadded,   Layout::kReversed,
-                                        Layout::kSeqMajor,    Layout::kBroadcast};
+    constexpr Layout kInputLayouts[] = {Layout::kBshd,   Layout::kBhsd,     Layout::kPackedQkv, Layout::kPackedHeads,
+                                        Layout::kPadded, Layout::kReversed, Layout::kSeqMajor,  Layout::kBroadcast};
     const Layout from = kInputLayouts[random_.Int(0, 7)], to = kOutputLayouts[random_.Int(0, 6)];
     const auto dtype = [&] { return kDtypes[random_.Int(0, 2)]; };
     const int misalignment = static_cast<int>(random_.Int(0, 5));
@@ -279,8 +270,7 @@ class Draw {
   }
 
   simdrope::Status Apply(const simdrope_cos_sin& rows, const simdrope::Options& options) {
-    return in_place_ ? simdrope::apply(rows, in_.qkv, options)
-                     : simdrope::apply(rows, in_.qkv, out_.qkv, options);
+    return in_place_ ? simdrope::apply(rows, in_.qkv, options) : simdrope::apply(rows, in_.qkv, out_.qkv, options);
   }
 
   std::string RunSlices() {
@@ -358,9 +348,9 @@ TEST_CASE("random draws agree with the double reference, and serial, oneTBB and 
     CHECK(mismatch == "");
     mismatches += mismatch.empty() ? 0 : 1;
   }
-  MESSAGE((ComparedElements() - before), " elements compared; ", large,
-          " draws large enough for several threads, ", refused, " refused as they should be; streamed ",
-          by_source[0], ", prepared ", by_source[1], ", tables ", by_source[2]);
+  MESSAGE((ComparedElements() - before), " elements compared; ", large, " draws large enough for several threads, ",
+          refused, " refused as they should be; streamed ", by_source[0], ", prepared ", by_source[1], ", tables ",
+          by_source[2]);
   if (draws < 1000 || mismatches > 0) return;
   CHECK(large > 0);
   CHECK(refused > 0);

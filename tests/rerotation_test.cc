@@ -74,10 +74,9 @@ void CheckShift(const Config& config, const simdrope::Positions& before, const s
 }  // namespace
 
 TEST_CASE("a context shift, for every scaling, its magnitude applied once") {
-  for (const auto type :
-       {SIMDROPE_SCALING_NONE, SIMDROPE_SCALING_LINEAR, SIMDROPE_SCALING_LLAMA3, SIMDROPE_SCALING_NTK,
-        SIMDROPE_SCALING_DYNAMIC, SIMDROPE_SCALING_YARN, SIMDROPE_SCALING_LONGROPE,
-        SIMDROPE_SCALING_PROPORTIONAL, SIMDROPE_SCALING_FREQ_FACTORS}) {
+  for (const auto type : {SIMDROPE_SCALING_NONE, SIMDROPE_SCALING_LINEAR, SIMDROPE_SCALING_LLAMA3, SIMDROPE_SCALING_NTK,
+                          SIMDROPE_SCALING_DYNAMIC, SIMDROPE_SCALING_YARN, SIMDROPE_SCALING_LONGROPE,
+                          SIMDROPE_SCALING_PROPORTIONAL, SIMDROPE_SCALING_FREQ_FACTORS}) {
     const Config config = Scaled(type);
     const double magnitude = std::fmax(1, RopeOf(config).info().attention_factor);
     for (const int64_t delta : {0, 1, -100, 5000}) {

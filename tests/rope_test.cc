@@ -27,8 +27,7 @@ double FactorOf(const Config& config) {
   return rope->info().attention_factor;
 }
 
-void CheckClose(const std::vector<double>& got, const std::vector<double>& expected,
-                double tolerance = 1e-13) {
+void CheckClose(const std::vector<double>& got, const std::vector<double>& expected, double tolerance = 1e-13) {
   REQUIRE(got.size() == expected.size());
   for (size_t i = 0; i < got.size(); ++i) {
     INFO("pair ", i);
@@ -65,8 +64,7 @@ struct YarnCase {
 };
 
 std::vector<double> YarnOf(const YarnCase& c) {
-  double low = PairTurning(c.fast, c.theta, c.dim, c.length),
-         high = PairTurning(c.slow, c.theta, c.dim, c.length);
+  double low = PairTurning(c.fast, c.theta, c.dim, c.length), high = PairTurning(c.slow, c.theta, c.dim, c.length);
   if (c.truncate) {
     low = std::floor(low);
     high = std::ceil(high);
@@ -120,8 +118,7 @@ void CheckAxes(const Config& config, const std::vector<Pair>& expected) {
 
 TEST_CASE("no scaling: theta^(-2 i / rotary_dim)") {
   for (const double theta : {1e2, 1e4, 5e5, 1e6, 1e9}) {
-    for (const int dim : {2, 6, 64, 128, 1024})
-      CheckClose(InvFreqOf(Config(dim, theta)), PlainInvFreq(theta, dim));
+    for (const int dim : {2, 6, 64, 128, 1024}) CheckClose(InvFreqOf(Config(dim, theta)), PlainInvFreq(theta, dim));
   }
   Config partial(128);
   partial.rotary_dim = 32;
@@ -177,11 +174,10 @@ TEST_CASE("dynamic: as ntk by the excess over the trained length; short again, p
 }
 
 TEST_CASE("yarn: interpolated where a token turns less than beta_slow times, kept above beta_fast") {
-  for (const YarnCase& c :
-       {YarnCase{128, 1e4, 16, 4096, 32, 1, true}, YarnCase{64, 1e4, 40, 4096, 32, 1, true},
-        YarnCase{64, 150000, 32, 4096, 32, 1, false}, YarnCase{128, 1e6, 4, 32768, 32, 1, true},
-        YarnCase{128, 1e4, 2, 2048, 1000, 20, true}, YarnCase{32, 1e4, 8, 64, 32, 1, true},
-        YarnCase{16, 1e4, 8, 1 << 20, 32, 1, false}}) {
+  for (const YarnCase& c : {YarnCase{128, 1e4, 16, 4096, 32, 1, true}, YarnCase{64, 1e4, 40, 4096, 32, 1, true},
+                            YarnCase{64, 150000, 32, 4096, 32, 1, false}, YarnCase{128, 1e6, 4, 32768, 32, 1, true},
+                            YarnCase{128, 1e4, 2, 2048, 1000, 20, true}, YarnCase{32, 1e4, 8, 64, 32, 1, true},
+                            YarnCase{16, 1e4, 8, 1 << 20, 32, 1, false}}) {
     CAPTURE(c.dim);
     CAPTURE(c.theta);
     CheckClose(InvFreqOf(YarnConfig(c)), YarnOf(c), 1e-10);
@@ -256,8 +252,7 @@ TEST_CASE("attention factors") {
   Config yarn = Scaled(SIMDROPE_SCALING_YARN, 64, 1e4, 40, 4096);
   CHECK(FactorOf(yarn) == doctest::Approx(1.3688879454113936).epsilon(1e-14));  // 0.1 ln 40 + 1
   yarn.scaling.mscale = 0.707;
-  CHECK(FactorOf(yarn) ==
-        doctest::Approx(1.3688879454113936).epsilon(1e-14));  // one of the two does not count
+  CHECK(FactorOf(yarn) == doctest::Approx(1.3688879454113936).epsilon(1e-14));  // one of the two does not count
   yarn.scaling.mscale_all_dim = 0.707;
   CHECK(FactorOf(yarn) == 1);  // DeepSeek V2
   yarn.scaling.mscale = 1;

@@ -8,8 +8,7 @@ namespace {
 
 std::string Check(Dtype in_type, Dtype out_type, Pairing pairing, int64_t head_dim, bool in_place) {
   const Shape shape{2, 3, 2, 0, 0, head_dim};
-  Tensors in = MakeTensors(Layout::kPadded, shape, in_type),
-          out = MakeTensors(Layout::kBhsd, shape, out_type);
+  Tensors in = MakeTensors(Layout::kPadded, shape, in_type), out = MakeTensors(Layout::kBhsd, shape, out_type);
   Job job;
   job.SetWindow(static_cast<int>(head_dim), 0, pairing);
   job.in = in.qkv;
@@ -58,14 +57,11 @@ TEST_CASE("four times is where it began, bit for bit, NaN included") {
 
 TEST_CASE("bad arguments") {
   std::vector<float> data(64), out(64);
-  const simdrope::Tensor odd = simdrope::thd(data.data(), 2, 1, 7),
-                         good = simdrope::thd(data.data(), 2, 1, 8);
+  const simdrope::Tensor odd = simdrope::thd(data.data(), 2, 1, 7), good = simdrope::thd(data.data(), 2, 1, 8);
   CHECK(simdrope::rotate_half(odd, odd).code() == SIMDROPE_INVALID_ARGUMENT);
-  CHECK(simdrope::rotate_half(good, simdrope::thd(data.data() + 1, 2, 1, 8)).code() ==
-        SIMDROPE_INVALID_ARGUMENT);
+  CHECK(simdrope::rotate_half(good, simdrope::thd(data.data() + 1, 2, 1, 8)).code() == SIMDROPE_INVALID_ARGUMENT);
   CHECK(simdrope::rotate_half(good, simdrope::thd(out.data(), 1, 1, 8)).code() == SIMDROPE_INVALID_ARGUMENT);
-  CHECK(simdrope::rotate_half(good, good, static_cast<simdrope_pairing>(2)).code() ==
-        SIMDROPE_INVALID_ARGUMENT);
+  CHECK(simdrope::rotate_half(good, good, static_cast<simdrope_pairing>(2)).code() == SIMDROPE_INVALID_ARGUMENT);
   CHECK(simdrope_rotate_half(nullptr, &good, SIMDROPE_HALF) == SIMDROPE_INVALID_ARGUMENT);
   CHECK(simdrope_rotate_half(&good, nullptr, SIMDROPE_HALF) == SIMDROPE_INVALID_ARGUMENT);
 }

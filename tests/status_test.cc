@@ -47,9 +47,8 @@ TEST_CASE("the C++ Status and Result carry code and message") {
 }
 
 TEST_CASE("the version is that of the header") {
-  const std::string version = std::to_string(SIMDROPE_VERSION_MAJOR) + "." +
-                              std::to_string(SIMDROPE_VERSION_MINOR) + "." +
-                              std::to_string(SIMDROPE_VERSION_PATCH);
+  const std::string version = std::to_string(SIMDROPE_VERSION_MAJOR) + "." + std::to_string(SIMDROPE_VERSION_MINOR) +
+                              "." + std::to_string(SIMDROPE_VERSION_PATCH);
   CHECK(simdrope_version() == version);
 }
 

@@ -105,8 +105,7 @@ TEST_CASE("an unknown SIMDROPE_TARGET fails every computing call, and the messag
   const simdrope::Status status = simdrope::apply(rope->stream(3), simdrope::thd(data, 1, 1, 8));
   CHECK(status.code() == SIMDROPE_INVALID_ARGUMENT);
   CHECK(status.message().find("AVX9") != std::string::npos);
-  for (const simdrope_target& target : AllTargets())
-    CHECK(status.message().find(target.name) != std::string::npos);
+  for (const simdrope_target& target : AllTargets()) CHECK(status.message().find(target.name) != std::string::npos);
   CHECK(data[0] == 1);
   CHECK(data[7] == 8);
   CHECK(rope->cos_sin(simdrope::Positions(), 1, 1).status().code() == SIMDROPE_INVALID_ARGUMENT);

@@ -32,8 +32,7 @@ double Dot(const simdrope::Rope& rope, Heads heads, int64_t q_position, int64_t 
   const simdrope::QKV k({}, simdrope::thd(heads.k.data(), 1, 1, kHeadDim));
   REQUIRE(simdrope::apply(rope.stream(k_position), k).ok());
   double dot = 0;
-  for (size_t d = 0; d < kHeadDim; ++d)
-    dot += static_cast<double>(heads.q[d]) * static_cast<double>(heads.k[d]);
+  for (size_t d = 0; d < kHeadDim; ++d) dot += static_cast<double>(heads.q[d]) * static_cast<double>(heads.k[d]);
   return dot;
 }
 

@@ -18,16 +18,14 @@ void RequireFile(const std::string& path) {
 
 std::string ShapeText(const io::Array& array) {
   std::string text = "[";
-  for (size_t i = 0; i < array.shape.size(); ++i)
-    text += (i > 0 ? ", " : "") + std::to_string(array.shape[i]);
+  for (size_t i = 0; i < array.shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(array.shape[i]);
   return text + "]";
 }
 
 }  // namespace
 
 bool IsSafetensors(const std::string& path) {
-  return path.size() >= kSuffix.size() &&
-         path.compare(path.size() - kSuffix.size(), kSuffix.size(), kSuffix) == 0;
+  return path.size() >= kSuffix.size() && path.compare(path.size() - kSuffix.size(), kSuffix.size(), kSuffix) == 0;
 }
 
 io::Array ReadArray(const std::string& reference, const std::string& usual_name) {
@@ -46,8 +44,8 @@ io::Array ReadArray(const std::string& reference, const std::string& usual_name)
     } else if (file.find(usual_name) != nullptr) {
       name = usual_name;
     } else {
-      Fail(path, " has ", file.entries().size(), " tensors and none called '", usual_name,
-           "': choose one with ", path, ":NAME");
+      Fail(path, " has ", file.entries().size(), " tensors and none called '", usual_name, "': choose one with ", path,
+           ":NAME");
     }
   }
   if (file.find(name) == nullptr) Fail(path, " has no tensor '", name, "'");
@@ -66,8 +64,7 @@ Dtype DtypeOf(const io::Array& array, const std::string& reference, const std::s
   }
   for (const Named<Dtype>& known : kDtypes) {
     if (type != known.name) continue;
-    if (!stored_as.empty() && stored_as != type)
-      Fail(reference, " holds ", type, ", but --dtype is ", stored_as);
+    if (!stored_as.empty() && stored_as != type) Fail(reference, " holds ", type, ", but --dtype is ", stored_as);
     return known.value;
   }
   Fail(reference, " holds ", type, "; f32, f16 and bf16 can be rotated");
@@ -80,8 +77,8 @@ Layout ParseLayout(const std::string& name) {
   Fail("--layout: '", name, "' is none of bshd|bhsd|thd");
 }
 
-Sizes SizesOf(const io::Array& array, const std::string& reference, Layout layout,
-              std::optional<int64_t> heads, std::optional<int64_t> head_dim) {
+Sizes SizesOf(const io::Array& array, const std::string& reference, Layout layout, std::optional<int64_t> heads,
+              std::optional<int64_t> head_dim) {
   const std::vector<int64_t>& shape = array.shape;
   const size_t rank = layout == Layout::kThd ? 3 : 4;
   Sizes sizes;
@@ -98,15 +95,13 @@ Sizes SizesOf(const io::Array& array, const std::string& reference, Layout layou
   }
   if (shape.size() != rank - 1 || layout == Layout::kBhsd) {
     Fail(reference, " has shape ", ShapeText(array), "; layout ",
-         layout == Layout::kBshd
-             ? "bshd wants [batch, seq, heads, head_dim], or [batch, seq, hidden] with --heads"
+         layout == Layout::kBshd   ? "bshd wants [batch, seq, heads, head_dim], or [batch, seq, hidden] with --heads"
          : layout == Layout::kBhsd ? "bhsd wants [batch, heads, seq, head_dim]"
                                    : "thd wants [tokens, heads, head_dim], or [tokens, hidden] with --heads");
   }
   const int64_t hidden = shape.back();
   if (!heads && !head_dim) {
-    Fail(reference, " ", ShapeText(array),
-         " has heads and head_dim in one axis: say --heads (--kv-heads for K)");
+    Fail(reference, " ", ShapeText(array), " has heads and head_dim in one axis: say --heads (--kv-heads for K)");
   }
   if (heads && (*heads < 1 || hidden % *heads != 0)) {
     Fail(reference, " ", ShapeText(array), ": ", hidden, " elements do not divide into ", *heads, " heads");

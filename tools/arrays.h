@@ -29,8 +29,8 @@ struct Sizes {
 
 // `heads`, `head_dim`: needed (either) where the last axis of the array is heads * head_dim: rank 3 of
 // bshd, rank 2 of thd.
-Sizes SizesOf(const io::Array& array, const std::string& reference, Layout layout,
-              std::optional<int64_t> heads, std::optional<int64_t> head_dim);
+Sizes SizesOf(const io::Array& array, const std::string& reference, Layout layout, std::optional<int64_t> heads,
+              std::optional<int64_t> head_dim);
 
 Tensor TensorOf(io::Array& array, Dtype dtype, Layout layout, const Sizes& sizes);
 

@@ -24,8 +24,7 @@ void AddDemo(CLI::App& app, int& exit_code);
 
 // A subcommand with --json whose options are an Arguments with AddTo(CLI::App&) and a member `json`.
 template <class Arguments>
-void AddCommand(CLI::App& app, int& exit_code, const char* name, const char* about,
-                int (*run)(const Arguments&)) {
+void AddCommand(CLI::App& app, int& exit_code, const char* name, const char* about, int (*run)(const Arguments&)) {
   CLI::App* command = app.add_subcommand(name, about);
   auto arguments = std::make_shared<Arguments>();
   command->add_flag("--json", arguments->json, "Print the result as JSON");

@@ -91,8 +91,7 @@ uint64_t RunCases(Row& row, bool fused, uint64_t seed) {
     config.pairing = row.pairing;
     const Rope rope = Require(Rope::create(config));
     const simdrope_rope_info info = rope.info();
-    const Window window{info.rotary_offset, info.pairs,  info.split,
-                        row.pairing,        row.pairing, hostile.inverse};
+    const Window window{info.rotary_offset, info.pairs, info.split, row.pairing, row.pairing, hostile.inverse};
     const auto rows = RowsOfRope(config, rope, positions);
 
     Buffer in(row.dtype, seq, hostile.head_dim), out(row.dtype, seq, hostile.head_dim);
@@ -124,13 +123,12 @@ Json ToJson(const Row& row) {
 }
 
 void PrintTable(const std::vector<Row>& rows, bool fused_agree) {
-  std::printf("%-12s %-5s %-12s %10s %10s %10s %8s  %s\n", "target", "dtype", "pairing", "elements",
-              "worst ULP", "bound ULP", "of bound", "result");
+  std::printf("%-12s %-5s %-12s %10s %10s %10s %8s  %s\n", "target", "dtype", "pairing", "elements", "worst ULP",
+              "bound ULP", "of bound", "result");
   for (const Row& row : rows) {
     const Comparison& c = row.comparison;
-    std::printf("%-12s %-5s %-12s %10lld %10.5f %10.5f %7.1f%%  %s\n", row.target.c_str(),
-                NameOf(kDtypes, row.dtype), NameOf(kPairings, row.pairing),
-                static_cast<long long>(c.elements), c.worst_ulp, c.bound_ulp,
+    std::printf("%-12s %-5s %-12s %10lld %10.5f %10.5f %7.1f%%  %s\n", row.target.c_str(), NameOf(kDtypes, row.dtype),
+                NameOf(kPairings, row.pairing), static_cast<long long>(c.elements), c.worst_ulp, c.bound_ulp,
                 100 * std::min(c.worst_share, 99.99), row.ok() ? "ok" : "FAILED");
     if (!c.ok()) std::printf("    %s\n", c.first_wrong.c_str());
     if (!row.in_place_agrees) std::printf("    in place and out of place differ\n");
@@ -144,8 +142,7 @@ int Run(const Arguments& arguments) {
   std::vector<simdrope_target> targets = Targets();
   targets.erase(std::remove_if(targets.begin(), targets.end(), [](const auto& t) { return !t.supported; }),
                 targets.end());
-  Progress progress("checking",
-                    static_cast<int64_t>(targets.size() * std::size(kDtypes) * std::size(kPairings)));
+  Progress progress("checking", static_cast<int64_t>(targets.size() * std::size(kDtypes) * std::size(kPairings)));
   std::vector<Row> rows;
   std::map<std::pair<Dtype, Pairing>, uint64_t> fused_fingerprint;
   bool fused_agree = true, all_ok = true;
@@ -179,9 +176,9 @@ int Run(const Arguments& arguments) {
 }  // namespace
 
 void AddCheck(CLI::App& app, int& exit_code) {
-  AddCommand<Arguments>(
-      app, exit_code, "check",
-      "Every supported SIMD target x dtype x pairing against a double reference, on hostile inputs", Run);
+  AddCommand<Arguments>(app, exit_code, "check",
+                        "Every supported SIMD target x dtype x pairing against a double reference, on hostile inputs",
+                        Run);
 }
 
 }  // namespace simdrope::tool

@@ -77,8 +77,7 @@ class Stopwatch {
     seconds_.push_back(Once(body, repeats_) / repeats_);
   }
   double Median() {
-    std::nth_element(seconds_.begin(), seconds_.begin() + static_cast<long>(seconds_.size() / 2),
-                     seconds_.end());
+    std::nth_element(seconds_.begin(), seconds_.begin() + static_cast<long>(seconds_.size() / 2), seconds_.end());
     return seconds_[seconds_.size() / 2];
   }
 
@@ -100,8 +99,7 @@ struct Job {
   int threads;
 };
 
-Json RunJob(const Job& job, Dtype dtype, const Arguments& arguments, const RopeChoice& choice,
-            const Rope& rope) {
+Json RunJob(const Job& job, Dtype dtype, const Arguments& arguments, const RopeChoice& choice, const Rope& rope) {
   Random random(arguments.seed);
   Layer layer(dtype, job.tokens, choice.q_heads, choice.k_heads, choice.config.head_dim, random);
   const TokenPositions positions = TokenPositions::Parse(std::to_string(job.position));
@@ -149,22 +147,19 @@ Json RunJob(const Job& job, Dtype dtype, const Arguments& arguments, const RopeC
 
 void PrintTable(const Json& json) {
   std::printf("%s layer: %d query heads and %d key heads of %d, %s pairs, theta %.10g, scaling %s\n",
-              json["model_type"].get<std::string>().c_str(), json["heads"].get<int>(),
-              json["kv_heads"].get<int>(), json["head_dim"].get<int>(),
-              json["pairing"].get<std::string>().c_str(), json["theta"].get<double>(),
+              json["model_type"].get<std::string>().c_str(), json["heads"].get<int>(), json["kv_heads"].get<int>(),
+              json["head_dim"].get<int>(), json["pairing"].get<std::string>().c_str(), json["theta"].get<double>(),
               json["scaling"].get<std::string>().c_str());
-  std::printf(
-      "target %s, %d threads; medians of %d rounds, rotation and memcpy in turn, bytes read and written\n\n",
-      json["target"].get<std::string>().c_str(), simdrope_max_threads(), kRounds);
-  std::printf("%-8s %-5s %7s %8s %12s %8s %14s %12s  %s\n", "job", "dtype", "tokens", "threads", "rotate us",
-              "GB/s", "1-thread memcpy", "of memcpy", "worst error (ULP)");
+  std::printf("target %s, %d threads; medians of %d rounds, rotation and memcpy in turn, bytes read and written\n\n",
+              json["target"].get<std::string>().c_str(), simdrope_max_threads(), kRounds);
+  std::printf("%-8s %-5s %7s %8s %12s %8s %14s %12s  %s\n", "job", "dtype", "tokens", "threads", "rotate us", "GB/s",
+              "1-thread memcpy", "of memcpy", "worst error (ULP)");
   for (const Json& row : json["jobs"]) {
     const int threads = row["threads"];
     std::printf("%-8s %-5s %7lld %8s %12.3f %8.1f %10.1f GB/s %11.0f%%  %.4f of %.4f %s\n",
                 row["job"].get<std::string>().c_str(), row["dtype"].get<std::string>().c_str(),
                 row["tokens"].get<long long>(), threads == 0 ? "auto" : std::to_string(threads).c_str(),
-                1e6 * row["seconds"].get<double>(), row["gb_per_s"].get<double>(),
-                row["memcpy_gb_per_s"].get<double>(),
+                1e6 * row["seconds"].get<double>(), row["gb_per_s"].get<double>(), row["memcpy_gb_per_s"].get<double>(),
                 100 * row["memcpy_seconds"].get<double>() / row["seconds"].get<double>(),
                 row["worst_ulp"].get<double>(), row["bound_ulp"].get<double>(), row["ok"] ? "ok" : "WRONG");
     if (!row["ok"]) std::printf("    %s\n", row["wrong"].get<std::string>().c_str());
@@ -184,9 +179,8 @@ int Run(const Arguments& arguments) {
   if (rope.info().axes > 1 || rope.info().scales_queries) Fail("the demo knows plain text models only");
 
   const int64_t first = arguments.position, tokens = arguments.tokens;
-  const Job jobs[] = {{"decode", first + tokens, 1, 1},
-                      {"prefill", first, tokens, 1},
-                      {"prefill", first, tokens, arguments.threads}};
+  const Job jobs[] = {
+      {"decode", first + tokens, 1, 1}, {"prefill", first, tokens, 1}, {"prefill", first, tokens, arguments.threads}};
   Json rows = Json::array();
   bool all_ok = true;
   {

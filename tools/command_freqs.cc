@@ -46,8 +46,7 @@ void PrintDescription(const RopeChoice& choice, const Rope& rope) {
   std::printf("theta             %.10g\n", info.theta);
   std::printf("scaling           %s\n", NameOf(kScalings, choice.config.scaling.type));
   std::printf("attention factor  %.10g\n", info.attention_factor);
-  if (choice.max_position > 0)
-    std::printf("max position      %lld\n", static_cast<long long>(choice.max_position));
+  if (choice.max_position > 0) std::printf("max position      %lld\n", static_cast<long long>(choice.max_position));
   if (info.axes > 1) std::printf("position axes     %d\n", info.axes);
   std::printf("\n%6s  %-24s  %-14s%s\n", "pair", "inv_freq", "wavelength", info.axes > 1 ? "  axis" : "");
   for (int i = 0; i < info.pairs; ++i) {
@@ -63,8 +62,8 @@ void PrintDifference(const Json& difference, const std::string& first, const std
   }
   std::printf("%-18s  %-24s  %s\n", "differs", first.c_str(), second.c_str());
   for (const Json& field : difference["fields"]) {
-    std::printf("%-18s  %-24s  %s\n", field["field"].get<std::string>().c_str(),
-                field["first"].dump().c_str(), field["second"].dump().c_str());
+    std::printf("%-18s  %-24s  %s\n", field["field"].get<std::string>().c_str(), field["first"].dump().c_str(),
+                field["second"].dump().c_str());
   }
   if (difference["pairs"].empty()) {
     std::printf("all frequencies are the same\n");
@@ -84,8 +83,7 @@ int Run(const Arguments& arguments) {
   const RopeChoice choice = arguments.rope.Resolve();
   const std::string name = arguments.rope.config.empty() ? "options" : arguments.rope.config;
   const Rope rope = Compile(choice.config, arguments.rope.config);
-  for (const std::string& warning : choice.warnings)
-    std::fprintf(stderr, "simdrope: warning: %s\n", warning.c_str());
+  for (const std::string& warning : choice.warnings) std::fprintf(stderr, "simdrope: warning: %s\n", warning.c_str());
   if (!arguments.plot.empty()) {
     const std::string title = choice.model_type.empty() ? name : choice.model_type + " (" + name + ")";
     WriteText(arguments.plot, Plot(choice, rope, title));
@@ -110,8 +108,7 @@ int Run(const Arguments& arguments) {
 
 void AddFreqs(CLI::App& app, int& exit_code) {
   AddCommand<Arguments>(app, exit_code, "freqs",
-                        "Frequencies, wavelengths and attention factor of a model; a picture; a comparison",
-                        Run);
+                        "Frequencies, wavelengths and attention factor of a model; a picture; a comparison", Run);
 }
 
 }  // namespace simdrope::tool

@@ -49,8 +49,8 @@ int Run(const Arguments& arguments) {
 }  // namespace
 
 void AddInfo(CLI::App& app, int& exit_code) {
-  AddCommand<Arguments>(app, exit_code, "info",
-                        "Version, SIMD targets (SIMDROPE_TARGET=NAME forces one), threads", Run);
+  AddCommand<Arguments>(app, exit_code, "info", "Version, SIMD targets (SIMDROPE_TARGET=NAME forces one), threads",
+                        Run);
 }
 
 }  // namespace simdrope::tool

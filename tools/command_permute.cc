@@ -35,18 +35,15 @@ struct Arguments {
     app.add_option("--out", out, "The new .safetensors file")->required();
     app.add_option("--config", config, "The model's config.json: sizes of its heads");
     app.add_option("--layer-type", layer_type, "Of the config, where it has several");
-    app.add_flag("--allow-unknown", allow_unknown,
-                 "Of the config: warn about RoPE keys that are not understood");
+    app.add_flag("--allow-unknown", allow_unknown, "Of the config: warn about RoPE keys that are not understood");
     app.add_option("--heads", heads, "Heads of Q");
     app.add_option("--kv-heads", kv_heads, "Heads of K");
     app.add_option("--head-dim", head_dim, "Rows of one head");
-    app.add_option("--rotary-dim", rotary_dim,
-                   "Rows of a head that are rotated; default: all from --rotary-offset");
+    app.add_option("--rotary-dim", rotary_dim, "Rows of a head that are rotated; default: all from --rotary-offset");
     app.add_option("--rotary-offset", rotary_offset, "First rotated row");
-    app.add_option(
-        "--pattern", patterns,
-        "q=NAME or k=NAME, in place of the usual names (q_proj, k_proj, wq, wk, attn_q, attn_k, q_norm, "
-        "k_norm ...): a part of the tensor's name between dots, or with * the whole of it");
+    app.add_option("--pattern", patterns,
+                   "q=NAME or k=NAME, in place of the usual names (q_proj, k_proj, wq, wk, attn_q, attn_k, q_norm, "
+                   "k_norm ...): a part of the tensor's name between dots, or with * the whole of it");
   }
 };
 
@@ -91,8 +88,7 @@ size_t HeaderBytes(const std::string& path) {
 // A new file that is removed again unless it is finished.
 class NewFile {
  public:
-  explicit NewFile(std::string path)
-      : path_(std::move(path)), file_(path_, std::ios::binary | std::ios::trunc) {
+  explicit NewFile(std::string path) : path_(std::move(path)), file_(path_, std::ios::binary | std::ios::trunc) {
     if (!file_) Fail("--out: cannot write ", path_);
   }
   ~NewFile() {
@@ -182,8 +178,7 @@ int Run(const Arguments& arguments) {
     return 0;
   }
   for (const Json& name : names) std::printf("permuted %s\n", name.get<std::string>().c_str());
-  std::printf("copied %zu other tensors\nwrote %s\n", file.entries().size() - selected.size(),
-              arguments.out.c_str());
+  std::printf("copied %zu other tensors\nwrote %s\n", file.entries().size() - selected.size(), arguments.out.c_str());
   return 0;
 }
 

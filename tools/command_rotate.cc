@@ -35,8 +35,8 @@ Json WriteOutput(const Rotation& rotation, const std::string& out) {
     std::vector<io::Safetensors::Entry> entries;
     const auto add = [&](const Side& side, const char* name) {
       if (!side.is_present()) return;
-      entries.push_back({name, side.out_array.type, side.out_array.shape, side.out_array.bytes.data(),
-                         side.out_array.bytes.size()});
+      entries.push_back(
+          {name, side.out_array.type, side.out_array.shape, side.out_array.bytes.data(), side.out_array.bytes.size()});
     };
     add(rotation.q(), "q");
     add(rotation.k(), "k");
@@ -75,10 +75,8 @@ Json CheckJson(const Comparison& comparison) {
 }
 
 Json ExpectJson(const Deviation& deviation, const std::string& reference) {
-  Json json = {{"file", reference},
-               {"ok", deviation.ok()},
-               {"elements", deviation.elements},
-               {"worst_error", deviation.worst}};
+  Json json = {
+      {"file", reference}, {"ok", deviation.ok()}, {"elements", deviation.elements}, {"worst_error", deviation.worst}};
   if (!deviation.ok()) json["wrong"] = deviation.first_wrong;
   return json;
 }
@@ -104,15 +102,14 @@ void PrintText(const Json& json) {
   if (json.contains("check")) {
     const Json& check = json["check"];
     std::printf("check       largest error %.4g ULP (bound %.5g) in %lld elements: %s\n",
-                check["worst_ulp"].get<double>(), check["bound_ulp"].get<double>(),
-                check["elements"].get<long long>(), check["ok"] ? "ok" : "WRONG");
+                check["worst_ulp"].get<double>(), check["bound_ulp"].get<double>(), check["elements"].get<long long>(),
+                check["ok"] ? "ok" : "WRONG");
     if (!check["ok"]) std::printf("            %s\n", check["wrong"].get<std::string>().c_str());
   }
   if (json.contains("expected")) {
     for (const Json& one : json["expected"]) {
-      std::printf("expected    %s: largest error %.4g in %lld elements: %s\n",
-                  one["file"].get<std::string>().c_str(), one["worst_error"].get<double>(),
-                  one["elements"].get<long long>(), one["ok"] ? "ok" : "WRONG");
+      std::printf("expected    %s: largest error %.4g in %lld elements: %s\n", one["file"].get<std::string>().c_str(),
+                  one["worst_error"].get<double>(), one["elements"].get<long long>(), one["ok"] ? "ok" : "WRONG");
       if (!one["ok"]) std::printf("            %s\n", one["wrong"].get<std::string>().c_str());
     }
   }
@@ -129,25 +126,24 @@ int Run(const RotateArguments& arguments) {
   const double seconds = MedianSeconds(rotation, arguments.repeat);
   const Side& first = rotation.q().is_present() ? rotation.q() : rotation.k();
   const double bytes = static_cast<double>(rotation.q().bytes_moved() + rotation.k().bytes_moved());
-  Json json = {
-      {"model_type", rotation.choice().model_type},
-      {"q", SideJson(rotation.q())},
-      {"k", SideJson(rotation.k())},
-      {"layout", arguments.layout},
-      {"batch", first.sizes.batch},
-      {"seq", first.sizes.seq},
-      {"head_dim", first.sizes.head_dim},
-      {"rotary_dim", 2 * rotation.window().pairs},
-      {"rotary_offset", rotation.window().offset},
-      {"pairing", NameOf(kPairings, rotation.window().pairing)},
-      {"inverse", arguments.inverse},
-      {"angles", rotation.has_table() ? std::string("a table")
-                                      : Text("theta ", rotation.choice().config.theta, ", scaling ",
-                                             NameOf(kScalings, rotation.choice().config.scaling.type))},
-      {"target", TargetInUse()},
-      {"threads", arguments.threads > 0 ? arguments.threads : simdrope_max_threads()},
-      {"seconds", seconds},
-      {"gb_per_s", seconds > 0 ? bytes / seconds * 1e-9 : 0}};
+  Json json = {{"model_type", rotation.choice().model_type},
+               {"q", SideJson(rotation.q())},
+               {"k", SideJson(rotation.k())},
+               {"layout", arguments.layout},
+               {"batch", first.sizes.batch},
+               {"seq", first.sizes.seq},
+               {"head_dim", first.sizes.head_dim},
+               {"rotary_dim", 2 * rotation.window().pairs},
+               {"rotary_offset", rotation.window().offset},
+               {"pairing", NameOf(kPairings, rotation.window().pairing)},
+               {"inverse", arguments.inverse},
+               {"angles", rotation.has_table() ? std::string("a table")
+                                               : Text("theta ", rotation.choice().config.theta, ", scaling ",
+                                                      NameOf(kScalings, rotation.choice().config.scaling.type))},
+               {"target", TargetInUse()},
+               {"threads", arguments.threads > 0 ? arguments.threads : simdrope_max_threads()},
+               {"seconds", seconds},
+               {"gb_per_s", seconds > 0 ? bytes / seconds * 1e-9 : 0}};
   bool right = true;
   if (arguments.check) {
     const Comparison comparison = rotation.CompareWithReference();
@@ -174,8 +170,7 @@ int Run(const RotateArguments& arguments) {
 }  // namespace
 
 void AddRotate(CLI::App& app, int& exit_code) {
-  AddCommand<RotateArguments>(app, exit_code, "rotate",
-                              "Rotate Q and K from files by their tokens' positions", Run);
+  AddCommand<RotateArguments>(app, exit_code, "rotate", "Rotate Q and K from files by their tokens' positions", Run);
 }
 
 }  // namespace simdrope::tool

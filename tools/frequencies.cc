@@ -85,24 +85,21 @@ std::string Plot(const RopeChoice& choice, const Rope& rope, const std::string& 
     chart.series.push_back({Text("scaled: ", NameOf(kScalings, scaling.type)), "#1f6fb4", scaled});
   }
   if (choice.max_position > 0) {
-    chart.marks.push_back(
-        {Text("context length ", choice.max_position), static_cast<double>(choice.max_position)});
+    chart.marks.push_back({Text("context length ", choice.max_position), static_cast<double>(choice.max_position)});
   }
   if (scaling.original_max_position > 0 && scaling.original_max_position != choice.max_position) {
-    chart.marks.push_back({Text("trained length ", scaling.original_max_position),
-                           static_cast<double>(scaling.original_max_position)});
+    chart.marks.push_back(
+        {Text("trained length ", scaling.original_max_position), static_cast<double>(scaling.original_max_position)});
   }
   return ToSvg(chart);
 }
 
-Json Difference(const RopeChoice& first, const Rope& first_rope, const RopeChoice& second,
-                const Rope& second_rope) {
+Json Difference(const RopeChoice& first, const Rope& first_rope, const RopeChoice& second, const Rope& second_rope) {
   const simdrope_rope_info a = first_rope.info(), b = second_rope.info();
   const Json a_fields = Fields(first, a), b_fields = Fields(second, b);
   Json fields = Json::array();
   for (const auto& [name, value] : a_fields.items()) {
-    if (value != b_fields[name])
-      fields.push_back({{"field", name}, {"first", value}, {"second", b_fields[name]}});
+    if (value != b_fields[name]) fields.push_back({{"field", name}, {"first", value}, {"second", b_fields[name]}});
   }
   const int64_t position = std::max(first.max_position, second.max_position);
   Json pairs = Json::array();

@@ -19,16 +19,14 @@ int Report(const char* message) {
 
 // What the parser says of a missing command names none; the word in its place does more.
 std::string MessageOf(const CLI::Error& error, const CLI::App& app, int argc, char** argv) {
-  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::RequiredError) ||
-      !app.get_subcommands().empty()) {
+  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::RequiredError) || !app.get_subcommands().empty()) {
     return error.what();
   }
   std::string commands;
   for (const CLI::App* command : app.get_subcommands({})) {
     commands += (commands.empty() ? "" : ", ") + command->get_name();
   }
-  const std::string word =
-      argc > 1 ? "'" + std::string(argv[1]) + "' is no subcommand" : "A subcommand is required";
+  const std::string word = argc > 1 ? "'" + std::string(argv[1]) + "' is no subcommand" : "A subcommand is required";
   return word + ": " + commands;
 }
 

@@ -45,8 +45,7 @@ double Load(const void* data, Dtype dtype, int64_t index) {
   const int exponent = static_cast<int>(bits >> format.fraction_bits) & top;
   double value;
   if (exponent == top) {
-    value =
-        fraction == 0 ? std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
+    value = fraction == 0 ? std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
   } else {
     const uint32_t leading = exponent == 0 ? 0 : 1u << format.fraction_bits;
     value = std::ldexp(static_cast<double>(leading | fraction),
@@ -58,8 +57,7 @@ double Load(const void* data, Dtype dtype, int64_t index) {
 double Ulp(Dtype dtype, double magnitude) {
   const Format format = FormatOf(dtype);
   const int exponent = magnitude == 0 ? format.least_exponent : std::ilogb(magnitude);
-  return std::ldexp(
-      1.0, std::clamp(exponent, format.least_exponent, format.greatest_exponent) - format.fraction_bits);
+  return std::ldexp(1.0, std::clamp(exponent, format.least_exponent, format.greatest_exponent) - format.fraction_bits);
 }
 
 double Largest(Dtype dtype) {
@@ -71,8 +69,7 @@ double Rounded(double value, Dtype dtype) {
   if (!std::isfinite(value)) return value;
   const double ulp = Ulp(dtype, std::fabs(value));
   const double rounded = std::copysign(std::nearbyint(std::fabs(value) / ulp) * ulp, value);
-  return std::fabs(rounded) > Largest(dtype) ? std::copysign(std::numeric_limits<double>::infinity(), value)
-                                             : rounded;
+  return std::fabs(rounded) > Largest(dtype) ? std::copysign(std::numeric_limits<double>::infinity(), value) : rounded;
 }
 
 void Store(double value, void* data, Dtype dtype, int64_t index) {

@@ -9,8 +9,7 @@ namespace simdrope::tool {
 namespace {
 
 // Q, K and V in one tensor: no pattern can tell their rows apart.
-constexpr std::string_view kFused[] = {"qkv_proj", "query_key_value", "c_attn", "W_pack",
-                                       "Wqkv",     "attn_qkv",        "qkv"};
+constexpr std::string_view kFused[] = {"qkv_proj", "query_key_value", "c_attn", "W_pack", "Wqkv", "attn_qkv", "qkv"};
 
 std::vector<std::string_view> PartsOf(std::string_view name) {
   std::vector<std::string_view> parts;
@@ -25,8 +24,7 @@ std::vector<std::string_view> PartsOf(std::string_view name) {
 // * stands for any characters.
 bool Fits(std::string_view pattern, std::string_view text) {
   if (pattern.empty()) return text.empty();
-  if (pattern[0] != '*')
-    return !text.empty() && text[0] == pattern[0] && Fits(pattern.substr(1), text.substr(1));
+  if (pattern[0] != '*') return !text.empty() && text[0] == pattern[0] && Fits(pattern.substr(1), text.substr(1));
   for (size_t skipped = 0; skipped <= text.size(); ++skipped) {
     if (Fits(pattern.substr(1), text.substr(skipped))) return true;
   }
@@ -62,8 +60,7 @@ Selected SelectOne(const io::Safetensors::Entry& entry, Role role, const HeadSiz
   // A norm may have one head for all.
   const bool is_shared = heads == 1 && entry.shape.size() == 1;
   if (known != 0 && heads != known && !is_shared) {
-    Fail("tensor '", entry.name, "' has ", entry.shape[0], " rows, not ", known, " heads of ",
-         sizes.head_dim);
+    Fail("tensor '", entry.name, "' has ", entry.shape[0], " rows, not ", known, " heads of ", sizes.head_dim);
   }
   return {&entry, heads, entry.bytes / static_cast<size_t>(entry.shape[0])};
 }
@@ -116,15 +113,13 @@ std::vector<Selected> Select(const io::Safetensors& file, const std::vector<Patt
     const Pattern* matching = nullptr;
     for (const Pattern& pattern : patterns) {
       if (!Matches(pattern.name, entry.name)) continue;
-      if (matching != nullptr && matching->role != pattern.role)
-        Fail("tensor '", entry.name, "' matches both q and k");
+      if (matching != nullptr && matching->role != pattern.role) Fail("tensor '", entry.name, "' matches both q and k");
       matching = &pattern;
     }
     if (matching != nullptr) {
       selected.push_back(SelectOne(entry, matching->role, sizes));
     } else if (is_default && IsFused(entry.name)) {
-      Fail("tensor '", entry.name,
-           "' holds Q, K and V together; split it first, or choose tensors with --pattern");
+      Fail("tensor '", entry.name, "' holds Q, K and V together; split it first, or choose tensors with --pattern");
     }
   }
   return selected;
@@ -135,10 +130,9 @@ std::vector<std::byte> Reordered(const Selected& selected, const std::vector<int
   const size_t rows = source_rows.size();
   for (size_t head = 0; head < static_cast<size_t>(selected.heads); ++head) {
     for (size_t r = 0; r < rows; ++r) {
-      std::memcpy(
-          bytes.data() + (head * rows + r) * selected.row_bytes,
-          selected.entry->data + (head * rows + static_cast<size_t>(source_rows[r])) * selected.row_bytes,
-          selected.row_bytes);
+      std::memcpy(bytes.data() + (head * rows + r) * selected.row_bytes,
+                  selected.entry->data + (head * rows + static_cast<size_t>(source_rows[r])) * selected.row_bytes,
+                  selected.row_bytes);
     }
   }
   return bytes;

@@ -43,8 +43,7 @@ struct Selected {
 
 // Those of `file` that the patterns match; fails on one that matches but cannot be reordered, and where
 // Q and K are stored in a way that the patterns do not reach (fused with V, quantised).
-std::vector<Selected> Select(const io::Safetensors& file, const std::vector<Pattern>& patterns,
-                             const HeadSizes& sizes);
+std::vector<Selected> Select(const io::Safetensors& file, const std::vector<Pattern>& patterns, const HeadSizes& sizes);
 
 // The tensor's bytes with the rows of every head reordered.
 std::vector<std::byte> Reordered(const Selected& selected, const std::vector<int64_t>& source_rows);

@@ -20,9 +20,7 @@ class Random {
   }
   int Below(int limit) { return static_cast<int>(Next() % static_cast<uint64_t>(limit)); }
   double Uniform() { return static_cast<double>(Next() >> 11) * 0x1p-53; }  // [0, 1)
-  double Normal() {
-    return std::sqrt(-2 * std::log(1 - Uniform())) * std::cos(6.283185307179586477 * Uniform());
-  }
+  double Normal() { return std::sqrt(-2 * std::log(1 - Uniform())) * std::cos(6.283185307179586477 * Uniform()); }
 
  private:
   uint64_t state_;

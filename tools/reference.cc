@@ -35,8 +35,7 @@ int64_t ElementOf(const Window& w, Pairing pairing, int64_t i, bool second) {
 
 class HeadReference {
  public:
-  HeadReference(const Window& window, double arithmetic_ulp)
-      : window_(window), arithmetic_ulp_(arithmetic_ulp) {}
+  HeadReference(const Window& window, double arithmetic_ulp) : window_(window), arithmetic_ulp_(arithmetic_ulp) {}
 
   const std::vector<Expected>& Rotate(const Head& in, int64_t head_dim, const ReferenceRow& row) {
     expected_.assign(static_cast<size_t>(head_dim), Expected());
@@ -56,10 +55,10 @@ class HeadReference {
       const double x = in[ElementOf(window_, window_.pairing, i, false)];
       const double y = in[ElementOf(window_, window_.pairing, i, true)];
       const double slack = row.slack[pair] * std::fabs(row.scale) * (std::fabs(x) + std::fabs(y));
-      Put(ElementOf(window_, window_.out_pairing, i, false), x * cos - y * sin,
-          std::fabs(x * cos) + std::fabs(y * sin), slack);
-      Put(ElementOf(window_, window_.out_pairing, i, true), y * cos + x * sin,
-          std::fabs(y * cos) + std::fabs(x * sin), slack);
+      Put(ElementOf(window_, window_.out_pairing, i, false), x * cos - y * sin, std::fabs(x * cos) + std::fabs(y * sin),
+          slack);
+      Put(ElementOf(window_, window_.out_pairing, i, true), y * cos + x * sin, std::fabs(y * cos) + std::fabs(x * sin),
+          slack);
     }
     return expected_;
   }
@@ -88,8 +87,7 @@ double ShareOf(const Expected& want, double got, Dtype in, Dtype out, double& er
   if (!std::isfinite(got)) {
     const double overflow = Largest(out) + 0.5 * Ulp(out, Largest(out));
     if (want.size >= Largest(f32)) return 0;  // a product may overflow where their difference does not
-    const bool right =
-        std::fabs(want.value) + want.error >= overflow && std::signbit(got) == std::signbit(want.value);
+    const bool right = std::fabs(want.value) + want.error >= overflow && std::signbit(got) == std::signbit(want.value);
     return right && !std::isnan(got) ? 0 : kWrong;
   }
   const double error = std::fabs(got - want.value);
@@ -100,8 +98,8 @@ double ShareOf(const Expected& want, double got, Dtype in, Dtype out, double& er
 
 }  // namespace
 
-void Compare(const Tensor& in, const Tensor& out, bool key, const ReferenceRows& rows, const Window& window,
-             bool fused, Comparison& comparison) {
+void Compare(const Tensor& in, const Tensor& out, bool key, const ReferenceRows& rows, const Window& window, bool fused,
+             Comparison& comparison) {
   const double arithmetic_ulp = rows.angle_ulp() + (fused ? 1.0 : 1.5);
   const double bound_ulp =
       out.dtype == f32 ? arithmetic_ulp : 0.5 + arithmetic_ulp * Ulp(f32, 1.0) / Ulp(out.dtype, 1.0);

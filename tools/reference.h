@@ -39,8 +39,7 @@ class ReferenceRows {
 };
 
 // Angles computed from the rope's inv_freq.
-std::unique_ptr<ReferenceRows> RowsOfRope(const Config& config, const Rope& rope,
-                                          const TokenPositions& positions);
+std::unique_ptr<ReferenceRows> RowsOfRope(const Config& config, const Rope& rope, const TokenPositions& positions);
 // Rows of a table by position, on the axis that `pair_axis` (NULL: the first) names for each pair.
 std::unique_ptr<ReferenceRows> RowsOfTable(const simdrope_table& table, const uint8_t* pair_axis,
                                            const TokenPositions& positions);
@@ -66,8 +65,8 @@ struct Comparison {
 };
 
 // Compares all of `out` with the rotation of `in`. `fused`: whether the target fuses multiply-adds.
-void Compare(const Tensor& in, const Tensor& out, bool key, const ReferenceRows& rows, const Window& window,
-             bool fused, Comparison& comparison);
+void Compare(const Tensor& in, const Tensor& out, bool key, const ReferenceRows& rows, const Window& window, bool fused,
+             Comparison& comparison);
 
 }  // namespace simdrope::tool
 

@@ -56,8 +56,7 @@ class RopeRows : public ReferenceRows {
     const simdrope_xpos& xpos = config_.xpos;
     if (xpos.scale_base == 0) return 1;
     const double width = info_.rotary_dim;
-    const double center =
-        xpos.center_at_half_length ? static_cast<double>(config_.scaling.seq_len / 2) : xpos.center;
+    const double center = xpos.center_at_half_length ? static_cast<double>(config_.scaling.seq_len / 2) : xpos.center;
     const double power = (position - center) / xpos.scale_base;
     return std::pow((2.0 * pair + 0.4 * width) / (1.4 * width), key ? -power : power);
   }
@@ -87,8 +86,7 @@ class TableRows : public ReferenceRows {
     for (int i = 0; i < table_.columns; ++i) {
       const int axis = pair_axis_ == nullptr ? 0 : pair_axis_[i];
       const int64_t at = (table_.batches == 1 ? 0 : b * table_.batch_stride) +
-                         static_cast<int64_t>(positions_.At(axis, b, s)) * table_.row_stride +
-                         i * table_.column_stride;
+                         static_cast<int64_t>(positions_.At(axis, b, s)) * table_.row_stride + i * table_.column_stride;
       row.cos[static_cast<size_t>(i)] = Load(table_.cos, table_.dtype, at);
       row.sin[static_cast<size_t>(i)] = Load(table_.sin, table_.dtype, at);
     }
@@ -112,8 +110,7 @@ void ExactCosSin(double position, double inv_freq, double& cos, double& sin) {
   sin = std::sin(angle) + rest * std::cos(angle);
 }
 
-std::unique_ptr<ReferenceRows> RowsOfRope(const Config& config, const Rope& rope,
-                                          const TokenPositions& positions) {
+std::unique_ptr<ReferenceRows> RowsOfRope(const Config& config, const Rope& rope, const TokenPositions& positions) {
   return std::make_unique<RopeRows>(config, rope, positions);
 }
 

@@ -22,8 +22,7 @@ void Replace(const std::optional<Value>& given, Field& field) {
   if (given) field = *given;
 }
 
-void CopyFactors(const char* option, const std::vector<double>& given, simdrope_scaling& scaling,
-                 double* factors) {
+void CopyFactors(const char* option, const std::vector<double>& given, simdrope_scaling& scaling, double* factors) {
   if (given.empty()) return;
   if (given.size() > SIMDROPE_MAX_PAIRS) {
     Fail(option, ": ", given.size(), " values, but at most ", SIMDROPE_MAX_PAIRS, " pairs");
@@ -38,11 +37,9 @@ void RopeArguments::AddTo(CLI::App& app) {
   const std::string group = "Which RoPE";
   app.add_option("--config", config, "A model's config.json or .gguf; the options below replace its values")
       ->group(group);
-  app.add_option("--layer-type", layer_type,
-                 "Kind of layer, where a model has several (sliding_attention, ...)")
+  app.add_option("--layer-type", layer_type, "Kind of layer, where a model has several (sliding_attention, ...)")
       ->group(group);
-  app.add_flag("--allow-unknown", allow_unknown,
-               "Warn about RoPE keys that are not understood, instead of failing")
+  app.add_flag("--allow-unknown", allow_unknown, "Warn about RoPE keys that are not understood, instead of failing")
       ->group(group);
   app.add_option("--seq-len", seq_len, "Current length, for dynamic and longrope scaling")->group(group);
   app.add_option("--head-dim", head_dim, "Elements of one head")->group(group);
@@ -65,13 +62,10 @@ void RopeArguments::AddTo(CLI::App& app) {
   app.add_option("--mscale", mscale, "yarn")->group(group);
   app.add_option("--mscale-all-dim", mscale_all_dim, "yarn")->group(group);
   app.add_option("--proportion", proportion, "proportional: part of the head that turns")->group(group);
-  app.add_option("--factors", factors,
-                 "longrope (short list), freq_factors or explicit: a value for each pair")
+  app.add_option("--factors", factors, "longrope (short list), freq_factors or explicit: a value for each pair")
       ->delimiter(',')
       ->group(group);
-  app.add_option("--long-factors", long_factors, "longrope: a value for each pair")
-      ->delimiter(',')
-      ->group(group);
+  app.add_option("--long-factors", long_factors, "longrope: a value for each pair")->delimiter(',')->group(group);
 }
 
 RopeChoice RopeArguments::ResolveFile(const std::string& path) const {
@@ -137,8 +131,7 @@ RopeChoice RopeArguments::Resolve(int64_t head_dim_of_array) const {
   Replace(max_position, choice.max_position);
   if (choice.max_position == 0) choice.max_position = s.max_position;
   if (choice.max_position == 0 && s.original_max_position > 0) {
-    choice.max_position =
-        static_cast<int64_t>(static_cast<double>(s.original_max_position) * std::max(1.0, s.factor));
+    choice.max_position = static_cast<int64_t>(static_cast<double>(s.original_max_position) * std::max(1.0, s.factor));
   }
   return choice;
 }

@@ -29,8 +29,8 @@ struct RopeArguments {
   bool allow_unknown = false, no_truncate = false;
   std::optional<int64_t> seq_len, original_max_position, max_position;
   std::optional<int32_t> head_dim, rotary_dim, rotary_offset;
-  std::optional<double> theta, factor, attention_factor, low_freq_factor, high_freq_factor, beta_fast,
-      beta_slow, mscale, mscale_all_dim, proportion;
+  std::optional<double> theta, factor, attention_factor, low_freq_factor, high_freq_factor, beta_fast, beta_slow,
+      mscale, mscale_all_dim, proportion;
   std::vector<double> factors, long_factors;
 
   void AddTo(CLI::App& app);

@@ -18,19 +18,15 @@ void RotateArguments::AddTo(CLI::App& app) {
   app.add_option("--layout", layout, "bshd|bhsd|thd: order of batch, seq, heads and head_dim; default bshd");
   app.add_option("--heads", heads, "Heads of Q, where its last axis is heads * head_dim");
   app.add_option("--kv-heads", kv_heads, "Heads of K, likewise");
-  app.add_option(
-      "--positions", positions,
-      "First position (default 0), BEGIN:END, or ids.npy ([seq], [batch, seq] or [axes, batch, seq])");
+  app.add_option("--positions", positions,
+                 "First position (default 0), BEGIN:END, or ids.npy ([seq], [batch, seq] or [axes, batch, seq])");
   app.add_option("--cu-seqlens", cu_seqlens, "thd: boundaries of packed sequences, .npy [sequences + 1]");
   app.add_flag("--padding", padding, "An id of -1 marks padding, which is left alone");
-  app.add_option("--out", out, "Folder for q.npy and k.npy, or a .safetensors file for tensors q and k")
-      ->required();
+  app.add_option("--out", out, "Folder for q.npy and k.npy, or a .safetensors file for tensors q and k")->required();
   app.add_option("--dtype", dtype, Choices(kDtypes) + ": what the arrays hold; bf16 is uint16 in .npy");
   app.add_option("--out-dtype", out_dtype, Choices(kDtypes) + "; default: as the input");
-  app.add_option("--out-pairing", out_pairing,
-                 Choices(kPairings) + ": write the window so; default: as the input");
-  app.add_option("--cos", cos,
-                 "A table of your own, looked up by position: .npy [rows, d/2]; f32, f16 or bf16");
+  app.add_option("--out-pairing", out_pairing, Choices(kPairings) + ": write the window so; default: as the input");
+  app.add_option("--cos", cos, "A table of your own, looked up by position: .npy [rows, d/2]; f32, f16 or bf16");
   app.add_option("--sin", sin, "Its sines");
   app.add_option("--cos-sin", cos_sin, "Both in one file, with --form");
   app.add_option("--form", form, Choices(kTableForms) + ": form of the table; default half");
@@ -40,8 +36,7 @@ void RotateArguments::AddTo(CLI::App& app) {
   app.add_option("--repeat", repeat, "Rotate so often and report the median time; default 3")
       ->check(CLI::PositiveNumber);
   app.add_flag("--check", check, "Compare with a plain double reference; exit code 1 beyond the bound");
-  app.add_option("--expect-q", expect_q,
-                 "Compare Q with this array too; exit code 1 beyond --atol and --rtol");
+  app.add_option("--expect-q", expect_q, "Compare Q with this array too; exit code 1 beyond --atol and --rtol");
   app.add_option("--expect-k", expect_k, "Compare K likewise");
   app.add_option("--atol", atol, "Absolute tolerance of --expect-*; default 0");
   app.add_option("--rtol", rtol, "Relative tolerance of --expect-*; default 0");
@@ -55,22 +50,19 @@ Rotation::Rotation(const RotateArguments& arguments) : arguments_(arguments) {
 
   const Side& first = q_.is_present() ? q_ : k_;
   if (q_.is_present() && k_.is_present() &&
-      (q_.sizes.batch != k_.sizes.batch || q_.sizes.seq != k_.sizes.seq ||
-       q_.sizes.head_dim != k_.sizes.head_dim)) {
+      (q_.sizes.batch != k_.sizes.batch || q_.sizes.seq != k_.sizes.seq || q_.sizes.head_dim != k_.sizes.head_dim)) {
     Fail("Q is ", q_.sizes.batch, " x ", q_.sizes.seq, " tokens of head_dim ", q_.sizes.head_dim, ", but K ",
          k_.sizes.batch, " x ", k_.sizes.seq, " of ", k_.sizes.head_dim);
   }
   choice_ = arguments.rope.Resolve(first.sizes.head_dim);
   if (choice_.config.head_dim != first.sizes.head_dim) {
-    Fail(first.reference, " has head_dim ", first.sizes.head_dim, ", but the RoPE's is ",
-         choice_.config.head_dim);
+    Fail(first.reference, " has head_dim ", first.sizes.head_dim, ", but the RoPE's is ", choice_.config.head_dim);
   }
   positions_ = TokenPositions::Parse(arguments.positions, arguments.cu_seqlens, arguments.padding);
   CheckPositions();
 
   Config& config = choice_.config;
-  if (has_table() && arguments.rope.config.empty() && config.rotary_dim == 0)
-    config.rotary_dim = 2 * table_.columns;
+  if (has_table() && arguments.rope.config.empty() && config.rotary_dim == 0) config.rotary_dim = 2 * table_.columns;
   rope_ = Compile(config, arguments.rope.config);
   const simdrope_rope_info info = rope_.info();
   if (has_table()) {
@@ -87,8 +79,7 @@ Rotation::Rotation(const RotateArguments& arguments) : arguments_(arguments) {
   if (!arguments.out_pairing.empty()) {
     options_.output_pairing = Parse(kPairings, "--out-pairing", arguments.out_pairing);
   }
-  const Pairing out_pairing =
-      options_.output_pairing == SIMDROPE_SAME_PAIRING ? info.pairing : options_.output_pairing;
+  const Pairing out_pairing = options_.output_pairing == SIMDROPE_SAME_PAIRING ? info.pairing : options_.output_pairing;
   window_ = {info.rotary_offset, info.pairs, info.split, info.pairing, out_pairing, arguments.inverse};
   PrepareOutput(q_);
   PrepareOutput(k_);
@@ -122,16 +113,14 @@ void Rotation::ReadTable() {
   }
   const TableForm form = a.form.empty() ? TableForm::kHalf : Parse(kTableForms, "--form", a.form);
   if (joined != IsJoined(form)) {
-    Fail("--form ", NameOf(kTableForms, form), " goes with ",
-         IsJoined(form) ? "--cos-sin" : "--cos and --sin");
+    Fail("--form ", NameOf(kTableForms, form), " goes with ", IsJoined(form) ? "--cos-sin" : "--cos and --sin");
   }
   const std::string& reference = joined ? a.cos_sin : a.cos;
   table_arrays_.cos = ReadArray(reference, joined ? "cos_sin" : "cos");
   const Dtype dtype = DtypeOf(table_arrays_.cos, reference, a.table_dtype);
   if (!joined) {
     table_arrays_.sin = ReadArray(a.sin, "sin");
-    if (DtypeOf(table_arrays_.sin, a.sin, a.table_dtype) != dtype)
-      Fail("--cos and --sin have different dtypes");
+    if (DtypeOf(table_arrays_.sin, a.sin, a.table_dtype) != dtype) Fail("--cos and --sin have different dtypes");
   }
   table_ = TableOf(table_arrays_, form, dtype);
 }
@@ -139,8 +128,8 @@ void Rotation::ReadTable() {
 void Rotation::CheckPositions() const {
   const Side& first = q_.is_present() ? q_ : k_;
   if (positions_.length() && *positions_.length() != first.sizes.seq) {
-    Fail("--positions ", arguments_.positions, " has ", *positions_.length(), " positions, but ",
-         first.reference, " ", first.sizes.seq, " tokens a sequence");
+    Fail("--positions ", arguments_.positions, " has ", *positions_.length(), " positions, but ", first.reference, " ",
+         first.sizes.seq, " tokens a sequence");
   }
 }
 
@@ -150,8 +139,7 @@ void Rotation::PrepareOutput(Side& side) {
   side.in = TensorOf(side.in_array, side.dtype, layout, side.sizes);
   if (arguments_.padding) {
     // Padding is not written: it must be in the output beforehand.
-    if (side.dtype != side.out_dtype)
-      Fail("--padding leaves tokens alone, so --out-dtype must be the input's");
+    if (side.dtype != side.out_dtype) Fail("--padding leaves tokens alone, so --out-dtype must be the input's");
     side.out_array = side.in_array;
   } else {
     side.out_array = io::Array::zeros(ElementTypeOf(side.out_dtype), side.in_array.shape);
@@ -162,9 +150,8 @@ void Rotation::PrepareOutput(Side& side) {
 void Rotation::Apply() { Require(apply(cos_sin_, QKV(q_.in, k_.in), QKV(q_.out, k_.out), options_)); }
 
 Comparison Rotation::CompareWithReference() const {
-  const std::unique_ptr<ReferenceRows> rows =
-      has_table() ? RowsOfTable(cos_sin_.table, cos_sin_.pair_axis, positions_)
-                  : RowsOfRope(choice_.config, rope_, positions_);
+  const std::unique_ptr<ReferenceRows> rows = has_table() ? RowsOfTable(cos_sin_.table, cos_sin_.pair_axis, positions_)
+                                                          : RowsOfRope(choice_.config, rope_, positions_);
   Comparison comparison;
   if (q_.is_present()) Compare(q_.in, q_.out, false, *rows, window_, IsFused(), comparison);
   if (k_.is_present()) Compare(k_.in, k_.out, true, *rows, window_, IsFused(), comparison);
@@ -184,8 +171,7 @@ Deviation CompareWithExpected(const Side& side, const std::string& reference, do
     const double error = std::fabs(got - want);
     deviation.worst = std::max(deviation.worst, error);
     if (!(error <= atol + rtol * std::fabs(want)) && deviation.ok()) {
-      deviation.first_wrong =
-          Text("element ", i, " of ", side.reference, " comes to ", got, ", expected ", want);
+      deviation.first_wrong = Text("element ", i, " of ", side.reference, " comes to ", got, ", expected ", want);
     }
   }
   return deviation;

@@ -60,8 +60,7 @@ class Rotation {
   Comparison CompareWithReference() const;
 
  private:
-  void ReadSide(const std::string& reference, const char* usual_name, std::optional<int64_t> heads,
-                Side& side);
+  void ReadSide(const std::string& reference, const char* usual_name, std::optional<int64_t> heads, Side& side);
   void ReadTable();
   void PrepareOutput(Side& side);
   void CheckPositions() const;

@@ -95,8 +95,8 @@ class Drawing {
     svg_ += Format("<line x1=\"%.2f\" y1=\"%.2f\" x2=\"%.2f\" y2=\"%.2f\" ", x0, y0, x1, y1) + style + "/>\n";
   }
   void Text(double x, double y, const char* anchor, const std::string& text, const std::string& style) {
-    svg_ += Format("<text x=\"%.2f\" y=\"%.2f\" text-anchor=\"%s\" ", x, y, anchor) + style + ">" +
-            Escaped(text) + "</text>\n";
+    svg_ += Format("<text x=\"%.2f\" y=\"%.2f\" text-anchor=\"%s\" ", x, y, anchor) + style + ">" + Escaped(text) +
+            "</text>\n";
   }
 
   void Axes() {

@@ -6,8 +6,7 @@
 namespace simdrope::tool {
 
 TableArrays MakeTableArrays(TableForm form, Dtype dtype, int64_t batch, int64_t rows, int pairs) {
-  std::vector<int64_t> shape{rows,
-                             form == TableForm::kHalf || form == TableForm::kComplex ? pairs : 2 * pairs};
+  std::vector<int64_t> shape{rows, form == TableForm::kHalf || form == TableForm::kComplex ? pairs : 2 * pairs};
   if (batch > 1) shape.insert(shape.begin(), batch);
   if (form == TableForm::kComplex) shape.push_back(2);
   TableArrays arrays;

@@ -131,8 +131,6 @@ double TokenPositions::At(int axis, int64_t b, int64_t s) const {
   return start + static_cast<double>(s) - first;
 }
 
-bool TokenPositions::IsPadding(int64_t b, int64_t s) const {
-  return padding_ && has_ids_ && Id(0, b, s) == -1;
-}
+bool TokenPositions::IsPadding(int64_t b, int64_t s) const { return padding_ && has_ids_ && Id(0, b, s) == -1; }
 
 }  // namespace simdrope::tool

@@ -15,8 +15,7 @@ class TokenPositions {
  public:
   // `text`: START, BEGIN:END, or a .npy of ids: [seq], [batch, seq] or [axes, batch, seq], of i32, i64,
   // f32 or f64. `cu_seqlens`: a .npy [sequences + 1] of i32 or i64; "": none.
-  static TokenPositions Parse(const std::string& text, const std::string& cu_seqlens = "",
-                              bool padding = false);
+  static TokenPositions Parse(const std::string& text, const std::string& cu_seqlens = "", bool padding = false);
 
   static TokenPositions Of(const std::vector<int64_t>& ids);
 

@@ -27,8 +27,7 @@ class Ggml : public Peer {
   // Angles by repeated multiplication in float, one for each pair.
   Accuracy accuracy(const Case& c) const override {
     const Workload& w = c.workload;
-    const double last =
-        w.grid != 0 ? static_cast<double>(w.grid) : static_cast<double>(w.first_position + w.tokens());
+    const double last = w.grid != 0 ? static_cast<double>(w.grid) : static_cast<double>(w.first_position + w.tokens());
     return {2, last * static_cast<double>(w.pairs()) * 0x1p-24};
   }
 
@@ -38,8 +37,8 @@ class Ggml : public Peer {
     backend_.reset(ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr));
     if (backend_ == nullptr) throw std::runtime_error("ggml has no CPU backend");
     ggml_backend_dev_t device = ggml_backend_get_device(backend_.get());
-    const auto set_threads = reinterpret_cast<ggml_backend_set_n_threads_t>(ggml_backend_reg_get_proc_address(
-        ggml_backend_dev_backend_reg(device), "ggml_backend_set_n_threads"));
+    const auto set_threads = reinterpret_cast<ggml_backend_set_n_threads_t>(
+        ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), "ggml_backend_set_n_threads"));
     if (set_threads == nullptr) throw std::runtime_error("the CPU backend has no number of threads");
     set_threads(backend_.get(), job.c.threads);
 
@@ -109,8 +108,8 @@ class Ggml : public Peer {
     if (w.axes() == 1) {
       const auto rope = in_place ? ggml_rope_ext_inplace : ggml_rope_ext;
       const int mode = job.c.pairing == half ? GGML_ROPE_TYPE_NEOX : GGML_ROPE_TYPE_NORMAL;
-      out = rope(context_.get(), in, positions, nullptr, static_cast<int>(w.rotary_dim), mode, 0, theta, 1, 0,
-                 1, 32, 1);
+      out =
+          rope(context_.get(), in, positions, nullptr, static_cast<int>(w.rotary_dim), mode, 0, theta, 1, 0, 1, 32, 1);
     } else {
       const auto rope = in_place ? ggml_rope_multi_inplace : ggml_rope_multi;
       const int quarter = static_cast<int>(w.head_dim / 4);
@@ -119,8 +118,7 @@ class Ggml : public Peer {
                  GGML_ROPE_TYPE_VISION, 0, theta, 1, 0, 1, 32, 1);
     }
     if (in_place) {
-      if (ggml_backend_view_init(out) != GGML_STATUS_SUCCESS)
-        throw std::runtime_error("ggml does not take the view");
+      if (ggml_backend_view_init(out) != GGML_STATUS_SUCCESS) throw std::runtime_error("ggml does not take the view");
     } else {
       const size_t size = static_cast<size_t>(job.c.element_size());
       out->nb[1] = static_cast<size_t>(view.head_stride) * size;

@@ -81,8 +81,7 @@ class OnnxRuntime : public Peer {
     if (job.k.heads != 0) Bind(job, "k", job.k);
     BindInput("cos", cos_.data(), table_bytes, {tokens, pairs}, ElementType(dtype_));
     BindInput("sin", sin_.data(), table_bytes, {tokens, pairs}, ElementType(dtype_));
-    BindInput("ids", ids_.data(), ids_.size() * sizeof(int64_t), {w.batch, w.seq},
-              ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64);
+    BindInput("ids", ids_.data(), ids_.size() * sizeof(int64_t), {w.batch, w.seq}, ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64);
   }
 
   void Run() override { session_.Run(run_options_, binding_); }
@@ -132,8 +131,7 @@ class OnnxRuntime : public Peer {
       const bool contrib = op_ == Operator::kContrib;
       const std::vector<std::string> operands = contrib ? std::vector<std::string>{in, "ids", "cos", "sin"}
                                                         : std::vector<std::string>{in, "cos", "sin", "ids"};
-      Ort::Node node("RotaryEmbedding", contrib ? "com.microsoft" : "", in, operands, {in + "_out"},
-                     attributes);
+      Ort::Node node("RotaryEmbedding", contrib ? "com.microsoft" : "", in, operands, {in + "_out"}, attributes);
       graph.AddNode(node);
     }
     Ort::Model model({{"", 23}, {"com.microsoft", 1}});

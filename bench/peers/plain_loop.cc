@@ -33,8 +33,8 @@ inline void Set(Bf16& x, float value) {
 }
 
 template <class T>
-void HalfInPlace(T* __restrict first, T* __restrict second, const float* __restrict cos,
-                 const float* __restrict sin, int64_t pairs) {
+void HalfInPlace(T* __restrict first, T* __restrict second, const float* __restrict cos, const float* __restrict sin,
+                 int64_t pairs) {
   for (int64_t i = 0; i < pairs; ++i) {
     const float x = Value(first[i]), y = Value(second[i]);
     Set(first[i], x * cos[i] - y * sin[i]);
@@ -53,8 +53,7 @@ void Half(const T* __restrict in, T* __restrict first, T* __restrict second, con
 }
 
 template <class T>
-void InterleavedInPlace(T* __restrict data, const float* __restrict cos, const float* __restrict sin,
-                        int64_t pairs) {
+void InterleavedInPlace(T* __restrict data, const float* __restrict cos, const float* __restrict sin, int64_t pairs) {
   for (int64_t i = 0; i < pairs; ++i) {
     const float x = Value(data[2 * i]), y = Value(data[2 * i + 1]);
     Set(data[2 * i], x * cos[i] - y * sin[i]);
@@ -63,8 +62,8 @@ void InterleavedInPlace(T* __restrict data, const float* __restrict cos, const f
 }
 
 template <class T>
-void Interleaved(const T* __restrict in, T* __restrict out, const float* __restrict cos,
-                 const float* __restrict sin, int64_t pairs) {
+void Interleaved(const T* __restrict in, T* __restrict out, const float* __restrict cos, const float* __restrict sin,
+                 int64_t pairs) {
   for (int64_t i = 0; i < pairs; ++i) {
     const float x = Value(in[2 * i]), y = Value(in[2 * i + 1]);
     Set(out[2 * i], x * cos[i] - y * sin[i]);

@@ -21,9 +21,7 @@ class Simdrope : public Peer {
       : name_(std::move(name)), angles_(angles), own_threads_(own_threads) {}
 
   std::string name() const override { return name_; }
-  std::string version() const override {
-    return std::string(simdrope_version()) + " " + simdrope_target_in_use();
-  }
+  std::string version() const override { return std::string(simdrope_version()) + " " + simdrope_target_in_use(); }
 
   std::string Refuses(const Case& c) const override {
     if (own_threads_ && c.threads == 1) return "one slice is the plain call";

@@ -11,9 +11,7 @@ namespace {
 
 enum class Form { kFlashAttention, kNanoVllm, kInPlace };
 
-c10::ScalarType TypeOf(Dtype dtype) {
-  return dtype == f32 ? at::kFloat : dtype == f16 ? at::kHalf : at::kBFloat16;
-}
+c10::ScalarType TypeOf(Dtype dtype) { return dtype == f32 ? at::kFloat : dtype == f16 ? at::kHalf : at::kBFloat16; }
 
 class Torch : public Peer {
  public:
@@ -27,8 +25,7 @@ class Torch : public Peer {
   std::string version() const override { return "libtorch " TORCH_VERSION; }
 
   std::string Refuses(const Case& c) const override {
-    if (c.in_place() != (form_ == Form::kInPlace))
-      return c.in_place() ? "writes another tensor" : "in place only";
+    if (c.in_place() != (form_ == Form::kInPlace)) return c.in_place() ? "writes another tensor" : "in place only";
     if (form_ == Form::kFlashAttention && c.workload.rotary_offset != 0)
       return "rotates the first elements of a head only";
     if (form_ == Form::kNanoVllm && c.pairing == interleaved) return "half pairs only";
@@ -119,10 +116,8 @@ class Torch : public Peer {
       at::view_as_complex(window.unflatten(-1, {rotary_dim_ / 2, 2})).mul_(cis_);
       return;
     }
-    at::Tensor first =
-        interleaved_ ? window.slice(-1, 0, std::nullopt, 2) : window.slice(-1, 0, rotary_dim_ / 2);
-    at::Tensor second =
-        interleaved_ ? window.slice(-1, 1, std::nullopt, 2) : window.slice(-1, rotary_dim_ / 2);
+    at::Tensor first = interleaved_ ? window.slice(-1, 0, std::nullopt, 2) : window.slice(-1, 0, rotary_dim_ / 2);
+    at::Tensor second = interleaved_ ? window.slice(-1, 1, std::nullopt, 2) : window.slice(-1, rotary_dim_ / 2);
     const at::Tensor kept = first.clone();
     first.mul_(cos_).addcmul_(second, sin_, -1);
     second.mul_(cos_).addcmul_(kept, sin_);

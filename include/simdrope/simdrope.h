@@ -93,7 +93,7 @@ SIMDROPE_API int simdrope_max_threads(void);
 
 // Which two elements of the rotated window of width rotary_dim make pair i.
 typedef enum simdrope_pairing SIMDROPE_ENUM_TYPE {
-  SIMDROPE_HALF = 0,        // i and i + split (GPT-NeoX; Hugging Face)
+  SIMDROPE_HALF = 0,         // i and i + split (GPT-NeoX; Hugging Face)
   SIMDROPE_INTERLEAVED = 1,  // 2i and 2i + 1 (GPT-J; Meta's llama, GGUF llama)
   SIMDROPE_SAME_PAIRING = 2  // of an output: as the input's
 } simdrope_pairing;
@@ -141,10 +141,10 @@ typedef struct simdrope_scaling {
   double mscale_all_dim;
   double short_mscale;  // LongRoPE: attention factor for the short list; 0: not given
   double long_mscale;
-  double proportion;                           // part of the head that PROPORTIONAL turns, (0, 1]
-  int32_t factor_count;                        // entries used in each list below: rotary_dim / 2
-  double factors[SIMDROPE_MAX_PAIRS];          // LONGROPE: short list
-  double long_factors[SIMDROPE_MAX_PAIRS];     // LONGROPE: long list
+  double proportion;                        // part of the head that PROPORTIONAL turns, (0, 1]
+  int32_t factor_count;                     // entries used in each list below: rotary_dim / 2
+  double factors[SIMDROPE_MAX_PAIRS];       // LONGROPE: short list
+  double long_factors[SIMDROPE_MAX_PAIRS];  // LONGROPE: long list
 } simdrope_scaling;
 
 // Which position axis and which frequency a pair takes when positions have several axes.
@@ -176,8 +176,8 @@ typedef struct simdrope_axes {
 // XPos (arXiv 2212.10554): pair i of Q is multiplied by zeta_i^((p - center) / scale_base), of K by
 // its reciprocal, zeta_i = (2i + 0.4 d) / (1.4 d), d = rotary_dim.
 typedef struct simdrope_xpos {
-  double scale_base;  // 0: no XPos
-  double center;      // keep it fixed for as long as cached keys are in use
+  double scale_base;           // 0: no XPos
+  double center;               // keep it fixed for as long as cached keys are in use
   bool center_at_half_length;  // flash-attention: center = scaling.seq_len / 2, rounded down
 } simdrope_xpos;
 
@@ -237,9 +237,9 @@ typedef struct simdrope_rope_info {
   int32_t pairs;  // rotary_dim / 2
   int32_t axes;
   simdrope_pairing pairing;
-  double theta;             // as configured
-  double attention_factor;  // multiplies cos and sin
-  const double* inv_freq;   // [pairs], radians per position; lives as long as the rope
+  double theta;              // as configured
+  double attention_factor;   // multiplies cos and sin
+  const double* inv_freq;    // [pairs], radians per position; lives as long as the rope
   const uint8_t* pair_axis;  // [pairs]; lives as long as the rope
   bool distinct_keys;        // K needs rows of its own (XPos)
   bool scales_queries;       // Q has a factor per token (temperature)
@@ -264,7 +264,7 @@ typedef enum simdrope_index_type SIMDROPE_ENUM_TYPE {
 // An axis beyond ids_axes takes the last one given (text in a multi-axis model).
 typedef struct simdrope_positions {
   int64_t start;
-  const void* offsets;  // [batch], or [sequences] with cu_seqlens; NULL: none
+  const void* offsets;               // [batch], or [sequences] with cu_seqlens; NULL: none
   simdrope_index_type offsets_type;  // I32 or I64
   int64_t offsets_count;
   const void* ids;  // NULL: none
@@ -274,8 +274,8 @@ typedef struct simdrope_positions {
   int64_t ids_seq;
   int64_t axis_stride;
   int64_t batch_stride;
-  int64_t seq_stride;  // 0: one position for all tokens of the sequence
-  const void* cu_seqlens;  // [sequences + 1], from 0, never falling, up to the number of tokens
+  int64_t seq_stride;                   // 0: one position for all tokens of the sequence
+  const void* cu_seqlens;               // [sequences + 1], from 0, never falling, up to the number of tokens
   simdrope_index_type cu_seqlens_type;  // I32 or I64
   int64_t sequences;
   bool padding;  // an id of -1 (on the first axis) marks padding: its token is left alone
@@ -332,8 +332,8 @@ typedef struct simdrope_cos_sin {
   simdrope_positions positions;  // with a table: its row
   simdrope_table table;
   simdrope_table key_table;  // rows for K where they differ from those for Q
-  float* query_scale;  // a factor on Q for each (b, row): [batches, rows], NULL: none
-  uint8_t* padding;    // nonzero: the token of this (b, row) is left alone; NULL: none
+  float* query_scale;        // a factor on Q for each (b, row): [batches, rows], NULL: none
+  uint8_t* padding;          // nonzero: the token of this (b, row) is left alone; NULL: none
   simdrope_out_of_range out_of_range;
   const uint8_t* pair_axis;  // [rotary_dim / 2]: the position axis each pair's row is looked up by; NULL: all 0
   // Without a rope:
@@ -344,9 +344,11 @@ typedef struct simdrope_cos_sin {
   float magnitude;  // multiplies cos and sin (ONNX Runtime's "scale")
 } simdrope_cos_sin;
 
-#define SIMDROPE_COS_SIN_INIT                                                                   \
-  { NULL, SIMDROPE_POSITIONS_INIT, SIMDROPE_TABLE_INIT, SIMDROPE_TABLE_INIT, NULL, NULL, SIMDROPE_REJECT, \
-    NULL, 0, 0, 0, SIMDROPE_HALF, 1.0f }
+#define SIMDROPE_COS_SIN_INIT                                                                                         \
+  {                                                                                                                   \
+    NULL, SIMDROPE_POSITIONS_INIT, SIMDROPE_TABLE_INIT, SIMDROPE_TABLE_INIT, NULL, NULL, SIMDROPE_REJECT, NULL, 0, 0, \
+        0, SIMDROPE_HALF, 1.0f                                                                                        \
+  }
 
 // A dense table of the rows 0, 1, 2, ... of a Rope that grows on demand: flash-attention's and vLLM's
 // cos_sin_cache, for those who want a table. Any thread may call simdrope_cache_rows at any time.
@@ -393,10 +395,10 @@ typedef struct simdrope_qkv {
 // ---------------------------------------------------------------------------- apply
 
 typedef struct simdrope_options {
-  bool inverse;   // rotate by the negated angle: the backward pass
-  float q_scale;  // multiplies all of Q, rotated or not (a softmax scale, say)
+  bool inverse;                     // rotate by the negated angle: the backward pass
+  float q_scale;                    // multiplies all of Q, rotated or not (a softmax scale, say)
   simdrope_pairing output_pairing;  // how the output's window is paired
-  int threads;  // 0: as many as the caller's TBB arena offers, if the work is worth it; 1: serial
+  int threads;                      // 0: as many as the caller's TBB arena offers, if the work is worth it; 1: serial
   // With slice_count > 0 the call does only part slice_index of slice_count, on this thread: a host
   // with its own threads makes one call per slice. The parts do not overlap; together they are the
   // whole.
@@ -411,10 +413,8 @@ typedef struct simdrope_options {
 // and positions need them; all else in `rows` is ignored) for `batch` sequences of `seq` tokens at
 // `positions`. Row (b, s) is token s of sequence b; a table with batches 1 serves positions that
 // are the same for the whole batch. options (NULL: defaults) gives threads and slices only.
-SIMDROPE_API simdrope_status simdrope_compute_cos_sin(const simdrope_rope* rope,
-                                                      const simdrope_positions* positions,
-                                                      int64_t batch, int64_t seq,
-                                                      const simdrope_cos_sin* rows,
+SIMDROPE_API simdrope_status simdrope_compute_cos_sin(const simdrope_rope* rope, const simdrope_positions* positions,
+                                                      int64_t batch, int64_t seq, const simdrope_cos_sin* rows,
                                                       const simdrope_options* options);
 
 // Rotates in->q and in->k by their tokens' rows into out->q and out->k, and copies in->v to out->v.

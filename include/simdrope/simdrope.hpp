@@ -82,10 +82,9 @@ struct Options : simdrope_options {
 struct Tensor : simdrope_tensor {
   Tensor() : simdrope_tensor(SIMDROPE_TENSOR_INIT) {}
   Tensor(const simdrope_tensor& tensor) : simdrope_tensor(tensor) {}
-  Tensor(void* data, Dtype dtype, int64_t batch, int64_t seq, int64_t heads, int64_t head_dim,
-         int64_t batch_stride, int64_t seq_stride, int64_t head_stride)
-      : simdrope_tensor{data,     dtype,        batch,      seq,        heads,
-                        head_dim, batch_stride, seq_stride, head_stride} {}
+  Tensor(void* data, Dtype dtype, int64_t batch, int64_t seq, int64_t heads, int64_t head_dim, int64_t batch_stride,
+         int64_t seq_stride, int64_t head_stride)
+      : simdrope_tensor{data, dtype, batch, seq, heads, head_dim, batch_stride, seq_stride, head_stride} {}
 };
 
 // Contiguous [batch, seq, heads, head_dim]. Also ONNX's [batch, seq, heads * head_dim].
@@ -329,8 +328,7 @@ class Rope {
   }
 
   // Rows computed now, for `batch` sequences of `seq` tokens.
-  Result<CosSin> cos_sin(const Positions& positions, int64_t batch, int64_t seq,
-                         const Options& options = {}) const {
+  Result<CosSin> cos_sin(const Positions& positions, int64_t batch, int64_t seq, const Options& options = {}) const {
     const simdrope_rope_info about = info();
     if (batch < 0 || seq < 0 || about.pairs == 0) {
       return Status(SIMDROPE_INVALID_ARGUMENT, "cos_sin wants a Rope, batch >= 0 and seq >= 0; batch = " +

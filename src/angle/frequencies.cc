@@ -78,9 +78,7 @@ double Yarn(const simdrope_scaling& s, const CorrectionRange& range, int32_t pai
   return inv_freq / YarnFactor(s) * ramp + inv_freq * (1 - ramp);
 }
 
-double YarnMscale(double factor, double mscale) {
-  return factor <= 1 ? 1.0 : 0.1 * mscale * std::log(factor) + 1.0;
-}
+double YarnMscale(double factor, double mscale) { return factor <= 1 ? 1.0 : 0.1 * mscale * std::log(factor) + 1.0; }
 
 }  // namespace
 
@@ -89,8 +87,7 @@ void InvFreq(const simdrope_config& config, int32_t pairs, double* inv_freq) {
   const int32_t dim = 2 * pairs;
   const Series series{ScaledTheta(config, dim)};
   const CorrectionRange range = s.type == SIMDROPE_SCALING_YARN ? YarnRange(config, dim) : CorrectionRange{0, 1};
-  const int32_t live =
-      s.type == SIMDROPE_SCALING_PROPORTIONAL ? static_cast<int32_t>(s.proportion * dim / 2) : pairs;
+  const int32_t live = s.type == SIMDROPE_SCALING_PROPORTIONAL ? static_cast<int32_t>(s.proportion * dim / 2) : pairs;
   const double divisor = s.factor > 0 ? s.factor : 1.0;
 
   for (int32_t i = 0; i < pairs; ++i) {
@@ -102,9 +99,7 @@ void InvFreq(const simdrope_config& config, int32_t pairs, double* inv_freq) {
       case SIMDROPE_SCALING_LINEAR: inv_freq[i] = base / s.factor; break;
       case SIMDROPE_SCALING_LLAMA3: inv_freq[i] = Llama3(s, base); break;
       case SIMDROPE_SCALING_YARN: inv_freq[i] = Yarn(s, range, i, base); break;
-      case SIMDROPE_SCALING_LONGROPE:
-        inv_freq[i] = base / (UsesLongFactors(s) ? s.long_factors : s.factors)[i];
-        break;
+      case SIMDROPE_SCALING_LONGROPE: inv_freq[i] = base / (UsesLongFactors(s) ? s.long_factors : s.factors)[i]; break;
       case SIMDROPE_SCALING_PROPORTIONAL: inv_freq[i] = i < live ? base / divisor : 0.0; break;
       case SIMDROPE_SCALING_FREQ_FACTORS: inv_freq[i] = base / s.factors[i] / divisor; break;
       case SIMDROPE_SCALING_EXPLICIT: inv_freq[i] = s.factors[i]; break;

@@ -14,8 +14,7 @@ namespace simdrope::impl {
 
 PhaseStep PhaseStepOf(double inv_freq) {
   // 1 / (2 pi) * 2^192, least significant word first.
-  static constexpr uint32_t kInverseTurn[6] = {0x4f10e410, 0x36d8a566, 0x7d4d3770,
-                                               0x7f09d5f4, 0x9391054a, 0x28be60db};
+  static constexpr uint32_t kInverseTurn[6] = {0x4f10e410, 0x36d8a566, 0x7d4d3770, 0x7f09d5f4, 0x9391054a, 0x28be60db};
   int exponent;
   const double fraction = std::frexp(std::fabs(inv_freq), &exponent);
   const uint64_t mantissa = static_cast<uint64_t>(std::ldexp(fraction, 53));
@@ -68,8 +67,8 @@ simdrope_status AllocateRope(const Window& window, int32_t head_dim, bool has_xp
   const int32_t pairs = window.pairs();
   std::unique_ptr<simdrope_rope> rope(new (std::nothrow) simdrope_rope);
   if (rope == nullptr || !Allocate(pairs, &rope->inv_freq) || !Allocate(pairs, &rope->phase_step) ||
-      !Allocate(pairs, &rope->phase_rest) || !Allocate(pairs, &rope->float_inv_freq) || !Allocate(pairs, &rope->pair_axis) ||
-      (has_xpos && !Allocate(pairs, &rope->log2_zeta))) {
+      !Allocate(pairs, &rope->phase_rest) || !Allocate(pairs, &rope->float_inv_freq) ||
+      !Allocate(pairs, &rope->pair_axis) || (has_xpos && !Allocate(pairs, &rope->log2_zeta))) {
     return Fail(SIMDROPE_OUT_OF_MEMORY, "no memory for a rope of %d pairs", pairs);
   }
   rope->window = window;
@@ -92,8 +91,8 @@ simdrope_status MakeRope(const simdrope_config& config, std::unique_ptr<simdrope
   rope->attention_factor = AttentionFactor(config);
   rope->temperature = config.temperature;
   rope->xpos_scale_base = config.xpos.scale_base;
-  rope->xpos_center = config.xpos.center_at_half_length ? static_cast<double>(config.scaling.seq_len / 2)
-                                                        : config.xpos.center;
+  rope->xpos_center =
+      config.xpos.center_at_half_length ? static_cast<double>(config.scaling.seq_len / 2) : config.xpos.center;
 
   InvFreq(config, pairs, rope->inv_freq.get());
   for (int32_t i = 0; i < pairs; ++i) {

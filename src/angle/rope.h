@@ -22,9 +22,9 @@ struct simdrope_rope {
   simdrope_temperature temperature{};
 
   // [pairs] each.
-  std::unique_ptr<double[]> inv_freq;      // radians per position
-  std::unique_ptr<uint64_t[]> phase_step;  // EXACT: units of 2^-64 turn
-  std::unique_ptr<double[]> phase_rest;    // EXACT: what phase_step's rounding left out
+  std::unique_ptr<double[]> inv_freq;       // radians per position
+  std::unique_ptr<uint64_t[]> phase_step;   // EXACT: units of 2^-64 turn
+  std::unique_ptr<double[]> phase_rest;     // EXACT: what phase_step's rounding left out
   std::unique_ptr<float[]> float_inv_freq;  // other precisions: rounded as they say
   std::unique_ptr<uint8_t[]> pair_axis;
   std::unique_ptr<double[]> log2_zeta;  // XPos only

@@ -1,10 +1,11 @@
 // simdrope_apply and simdrope_compute_cos_sin: check everything, then call.
+#include "exec/apply.h"
+
 #include <cmath>
 
 #include "angle/rope.h"
 #include "core/status.h"
 #include "core/tensor.h"
-#include "exec/apply.h"
 #include "exec/compute.h"
 #include "exec/parallel.h"
 #include "exec/rotate_half.h"
@@ -118,8 +119,7 @@ simdrope_status FindOutputPairing(const simdrope_options& options, const Window&
 
 simdrope_status CheckOptions(const simdrope_options& options) {
   if (!std::isfinite(options.q_scale)) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "options.q_scale = %g must be finite",
-                static_cast<double>(options.q_scale));
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "options.q_scale = %g must be finite", static_cast<double>(options.q_scale));
   }
   return CheckThreads(options);
 }

@@ -23,11 +23,11 @@ simdrope_status CheckLength(const char* name, int64_t value) {
   return Fail(SIMDROPE_INVALID_ARGUMENT, "%s = %lld must be positive", name, static_cast<long long>(value));
 }
 
-simdrope_status CheckFactors(const simdrope_scaling& scaling, const char* name, const double* factors,
-                             int32_t pairs, bool positive) {
+simdrope_status CheckFactors(const simdrope_scaling& scaling, const char* name, const double* factors, int32_t pairs,
+                             bool positive) {
   if (scaling.factor_count != pairs) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "scaling.factor_count = %d, but there are %d pairs",
-                scaling.factor_count, pairs);
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "scaling.factor_count = %d, but there are %d pairs", scaling.factor_count,
+                pairs);
   }
   for (int32_t i = 0; i < pairs; ++i) {
     if (std::isfinite(factors[i]) && (!positive || factors[i] > 0)) continue;
@@ -66,8 +66,7 @@ simdrope_status CheckScaling(const simdrope_scaling& s, int32_t pairs) {
       SIMDROPE_TRY(CheckNotNegative("scaling.mscale_all_dim", s.mscale_all_dim));
       SIMDROPE_TRY(CheckLength("scaling.original_max_position", s.original_max_position));
       if (s.factor > 0 || s.max_position > 0) return SIMDROPE_OK;
-      return Fail(SIMDROPE_INVALID_ARGUMENT,
-                  "yarn wants scaling.factor or scaling.max_position; both are 0");
+      return Fail(SIMDROPE_INVALID_ARGUMENT, "yarn wants scaling.factor or scaling.max_position; both are 0");
     case SIMDROPE_SCALING_LONGROPE:
       SIMDROPE_TRY(CheckNotNegative("scaling.factor", s.factor));
       SIMDROPE_TRY(CheckNotNegative("scaling.short_mscale", s.short_mscale));
@@ -174,8 +173,8 @@ simdrope_status MakeWindow(int64_t head_dim, int32_t rotary_dim, int32_t rotary_
 }
 
 simdrope_status CheckConfig(const simdrope_config& config, Window* window) {
-  SIMDROPE_TRY(MakeWindow(config.head_dim, config.rotary_dim, config.rotary_offset, config.split, config.pairing,
-                          window));
+  SIMDROPE_TRY(
+      MakeWindow(config.head_dim, config.rotary_dim, config.rotary_offset, config.split, config.pairing, window));
   if (config.precision < SIMDROPE_PRECISION_EXACT || config.precision > SIMDROPE_PRECISION_F16_POSITIONS) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "precision = %d is none of the simdrope_precision",
                 static_cast<int>(config.precision));

@@ -11,9 +11,9 @@
 #endif
 
 // Returns from the calling function when `expression` is not OK.
-#define SIMDROPE_TRY(expression)                                      \
-  do {                                                                \
-    const simdrope_status simdrope_try_status = (expression);         \
+#define SIMDROPE_TRY(expression)                                        \
+  do {                                                                  \
+    const simdrope_status simdrope_try_status = (expression);           \
     if (simdrope_try_status != SIMDROPE_OK) return simdrope_try_status; \
   } while (0)
 

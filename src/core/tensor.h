@@ -14,9 +14,8 @@ inline bool IsEmpty(const simdrope_tensor& t) { return t.batch == 0 || t.seq == 
 // Same elements in the same order, as the same type.
 inline bool IsSameView(const simdrope_tensor& a, const simdrope_tensor& b) {
   const auto same_axis = [](int64_t size, int64_t x, int64_t y) { return size < 2 || x == y; };
-  return &a == &b ||
-         (a.data == b.data && a.dtype == b.dtype && same_axis(a.batch, a.batch_stride, b.batch_stride) &&
-          same_axis(a.seq, a.seq_stride, b.seq_stride) && same_axis(a.heads, a.head_stride, b.head_stride));
+  return &a == &b || (a.data == b.data && a.dtype == b.dtype && same_axis(a.batch, a.batch_stride, b.batch_stride) &&
+                      same_axis(a.seq, a.seq_stride, b.seq_stride) && same_axis(a.heads, a.head_stride, b.head_stride));
 }
 
 simdrope_status CheckDtype(const char* name, simdrope_dtype dtype);

@@ -110,9 +110,9 @@ struct Stream {
   bool rotated;  // else only copied
   Side side;
   bool in_place;
-  bool token_major;         // the heads of a token lie closer together than the tokens of a head
-  bool by_spare;            // in place, but to another pairing: by way of a spare head
-  bool always_scale;        // rounding to bf16 without a test for NaN relies on default NaNs
+  bool token_major;   // the heads of a token lie closer together than the tokens of a head
+  bool by_spare;      // in place, but to another pairing: by way of a spare head
+  bool always_scale;  // rounding to bf16 without a test for NaN relies on default NaNs
   RotateFunction rotate;
   RotateRows rows{};   // of which angles and numbers of rows and groups are missing
   Segment outside[3];  // elements of a head outside the window
@@ -334,8 +334,7 @@ class Worker {
     }
     scaled_ = has_scale;
     angles_of_ = &stream;
-    const bool as_they_are =
-        !has_scale && call_.magnitude == 1.0f && !call_.options.inverse && !stream.always_scale;
+    const bool as_they_are = !has_scale && call_.magnitude == 1.0f && !call_.options.inverse && !stream.always_scale;
     if (as_they_are) {
       AngleRow first;
       const bool in_place = by_batch_ ? rows_.FindRowsInPlace(s, 0, true, stream.side, &first, &angles_.stride)

@@ -23,9 +23,7 @@ struct CacheBlock {
 }  // namespace simdrope::impl
 
 struct simdrope_cache {
-  simdrope_cache(simdrope_rope* rope, simdrope_dtype dtype) : rope(rope), dtype(dtype) {
-    simdrope::impl::Retain(rope);
-  }
+  simdrope_cache(simdrope_rope* rope, simdrope_dtype dtype) : rope(rope), dtype(dtype) { simdrope::impl::Retain(rope); }
   ~simdrope_cache() { simdrope::impl::Release(rope); }
 
   simdrope_status Rows(int64_t rows, simdrope_cos_sin* view);

@@ -60,8 +60,8 @@ simdrope_status CheckDestination(const char* name, const simdrope_table& t, int3
                 static_cast<long long>(t.rows), static_cast<long long>(seq));
   }
   if (!shared && t.batches != batch) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.batches = %lld, but positions differ among the %lld batch entries",
-                name, static_cast<long long>(t.batches), static_cast<long long>(batch));
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.batches = %lld, but positions differ among the %lld batch entries", name,
+                static_cast<long long>(t.batches), static_cast<long long>(batch));
   }
   const int64_t width = (pairs - 1) * t.column_stride + (t.copies - 1) * t.copy_stride + 1;
   if (t.copy_stride < 0 || (seq > 1 && t.row_stride < width)) {

@@ -78,9 +78,9 @@ int64_t PartsFor(const simdrope_options& options, int64_t size, int64_t bytes) {
   const int64_t threads = limited ? options.threads : arena;
   if (bytes <= kWakingBytes + bytes / threads) return 1;
   // A limit below the arena's is kept by having no more parts.
-  const int64_t parts = limited ? threads
-                                : std::clamp(bytes / kBytesPerPart, kLeastPartsPerThread * threads,
-                                             kMostPartsPerThread * threads);
+  const int64_t parts =
+      limited ? threads
+              : std::clamp(bytes / kBytesPerPart, kLeastPartsPerThread * threads, kMostPartsPerThread * threads);
   return std::min({size, bytes / kMinBytesPerPart, kMaxParts, parts});
 }
 

@@ -156,11 +156,10 @@ simdrope_status CheckPositions(const simdrope_positions& p, int64_t batch, int64
   if (__builtin_add_overflow(p.start, base.least, &least) || __builtin_add_overflow(least, term.least, &least) ||
       __builtin_add_overflow(p.start, base.greatest, &greatest) ||
       __builtin_add_overflow(greatest, term.greatest, &greatest)) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT,
-                "positions overflow: start = %lld, offsets %lld to %lld, ids or tokens %lld to %lld",
-                static_cast<long long>(p.start), static_cast<long long>(base.least),
-                static_cast<long long>(base.greatest), static_cast<long long>(term.least),
-                static_cast<long long>(term.greatest));
+    return Fail(
+        SIMDROPE_INVALID_ARGUMENT, "positions overflow: start = %lld, offsets %lld to %lld, ids or tokens %lld to %lld",
+        static_cast<long long>(p.start), static_cast<long long>(base.least), static_cast<long long>(base.greatest),
+        static_cast<long long>(term.least), static_cast<long long>(term.greatest));
   }
   return SIMDROPE_OK;
 }

@@ -90,8 +90,14 @@ void ComputeRows(const Kernels& kernels, const simdrope_rope& rope, const TokenP
     kernels.cos_sin_of_turns(turns, magnitude, pairs, cos, sin);
   } else {
     const int64_t first = tokens.on_axis(0);
-    PhaseRows phases{rope.phase_step.get(), rope.phase_rest.get(),      first,  RestPosition(first), nullptr,
-                     nullptr,               static_cast<size_t>(rows), stride};
+    PhaseRows phases{rope.phase_step.get(),
+                     rope.phase_rest.get(),
+                     first,
+                     RestPosition(first),
+                     nullptr,
+                     nullptr,
+                     static_cast<size_t>(rows),
+                     stride};
     int64_t position[SIMDROPE_MAX_PAIRS];
     double real_position[SIMDROPE_MAX_PAIRS];
     if (rope.axes > 1) {
@@ -108,8 +114,7 @@ void ComputeRows(const Kernels& kernels, const simdrope_rope& rope, const TokenP
   }
 }
 
-simdrope_status CheckReach(const simdrope_rope& rope, const simdrope_positions& positions, int64_t batch,
-                           int64_t seq) {
+simdrope_status CheckReach(const simdrope_rope& rope, const simdrope_positions& positions, int64_t batch, int64_t seq) {
   const bool real = positions.ids != nullptr && IsReal(positions.ids_type);
   if (rope.precision == SIMDROPE_PRECISION_EXACT && !real) return SIMDROPE_OK;
   const double reach = RealReach(positions, batch, seq, rope.axes) * MaxInvFreq(rope);
@@ -131,8 +136,8 @@ simdrope_status CheckTable(const char* name, const simdrope_table& t, int32_t pa
                 static_cast<long long>(t.batches), static_cast<long long>(batch));
   }
   if (t.copies < 1 || t.column_stride < 1) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.copies = %d and column_stride = %lld must be at least 1", name,
-                t.copies, static_cast<long long>(t.column_stride));
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.copies = %d and column_stride = %lld must be at least 1", name, t.copies,
+                static_cast<long long>(t.column_stride));
   }
   int64_t reach, more;
   if (__builtin_mul_overflow(std::max<int64_t>(t.rows, 1), t.row_stride, &reach) ||
@@ -151,8 +156,8 @@ RowSource::RowSource(const Kernels& kernels, const simdrope_cos_sin& cos_sin, co
       pairs_(window.pairs()),
       has_identity_rows_(output_pairing != window.pairing),
       tokens_(cos_sin.positions) {
-  scales_queries_ = is_streamed() ? cos_sin.rope != nullptr && cos_sin.rope->has_temperature()
-                                  : cos_sin.query_scale != nullptr;
+  scales_queries_ =
+      is_streamed() ? cos_sin.rope != nullptr && cos_sin.rope->has_temperature() : cos_sin.query_scale != nullptr;
   rotates_all_ = !scales_queries_ && !cos_sin.positions.padding && cos_sin.padding == nullptr &&
                  (is_streamed() || cos_sin.out_of_range == SIMDROPE_REJECT);
   if (is_streamed() || cos_sin.pair_axis == nullptr) return;

@@ -14,9 +14,8 @@ struct ElementFacts {
 
 // In the order of ElementType.
 constexpr ElementFacts kElements[] = {
-    {4, "f32"},  {8, "f64"},     {2, "f16"},     {2, "bf16"},    {1, "i8"},  {2, "i16"},
-    {4, "i32"},  {8, "i64"},     {1, "u8"},      {2, "u16"},     {4, "u32"}, {8, "u64"},
-    {1, "bool"}, {1, "f8_e4m3"}, {1, "f8_e5m2"}, {1, "f8_e8m0"},
+    {4, "f32"}, {8, "f64"}, {2, "f16"}, {2, "bf16"}, {1, "i8"},   {2, "i16"},     {4, "i32"},     {8, "i64"},
+    {1, "u8"},  {2, "u16"}, {4, "u32"}, {8, "u64"},  {1, "bool"}, {1, "f8_e4m3"}, {1, "f8_e5m2"}, {1, "f8_e8m0"},
 };
 static_assert(std::size(kElements) == static_cast<size_t>(ElementType::f8_e8m0) + 1);
 

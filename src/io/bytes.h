@@ -17,9 +17,7 @@ static_assert(std::endian::native == std::endian::little, "the file formats read
 using Bytes = std::span<const std::byte>;
 
 inline Bytes bytes_of(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
-inline std::string_view text_of(Bytes bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+inline std::string_view text_of(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 // `at + sizeof(T)` must lie within `bytes`; alignment does not matter.
 template <class T>

@@ -31,8 +31,7 @@ class GgufReader {
     if (architecture_->rope == GgufRope::none) {
       add_nope("", {});
       for (const std::string& key : file_.unread(prefix_ + "rope.")) {
-        model_.warnings.push_back("architecture " + in_quotes(*name) + " uses no RoPE; ignored: key " +
-                                  in_quotes(key));
+        model_.warnings.push_back("architecture " + in_quotes(*name) + " uses no RoPE; ignored: key " + in_quotes(key));
       }
       return std::move(model_);
     }
@@ -41,8 +40,7 @@ class GgufReader {
     report_unread();
     for (const LayerRope& rope : model_.ropes) {
       if (!rope.rotary) continue;
-      if (const Result<Rope> compiled = Rope::create(rope.config); !compiled)
-        reject(compiled.status().message());
+      if (const Result<Rope> compiled = Rope::create(rope.config); !compiled) reject(compiled.status().message());
     }
     return std::move(model_);
   }
@@ -95,8 +93,7 @@ class GgufReader {
     config.head_dim = head_dim_;
     config.rotary_dim = small("rope.dimension_count", head_dim_);
     if (config.rotary_dim > head_dim_ || config.rotary_dim < 2 || head_dim_ > SIMDROPE_MAX_HEAD_DIM) {
-      reject("key ", in_quotes(key("rope.dimension_count")), " is ", config.rotary_dim, " in heads of ",
-             head_dim_);
+      reject("key ", in_quotes(key("rope.dimension_count")), " is ", config.rotary_dim, " in heads of ", head_dim_);
     }
     if (latent_) config.rotary_offset = head_dim_ - config.rotary_dim;
     config.pairing = architecture_->rope == GgufRope::norm ? interleaved : half;
@@ -116,8 +113,7 @@ class GgufReader {
   void read_axes(Config& config) {
     const std::optional<std::vector<int64_t>> sections = file_.integers(key("rope.dimension_sections"));
     const std::optional<bool> told = file_.boolean(key("rope.mrope_interleaved"));
-    const bool any =
-        sections && std::any_of(sections->begin(), sections->end(), [](int64_t s) { return s != 0; });
+    const bool any = sections && std::any_of(sections->begin(), sections->end(), [](int64_t s) { return s != 0; });
     const bool wanted = architecture_->rope == GgufRope::mrope || architecture_->rope == GgufRope::imrope;
     if (!any) {
       if (wanted) reject("key ", in_quotes(key("rope.dimension_sections")), " is missing");
@@ -133,12 +129,11 @@ class GgufReader {
     config.pairing = half;
     size_t count = sections->size();
     while (count > 1 && (*sections)[count - 1] == 0) --count;
-    if (count > SIMDROPE_MAX_AXES)
-      reject("key ", in_quotes(key("rope.dimension_sections")), " has ", count, " axes");
+    if (count > SIMDROPE_MAX_AXES) reject("key ", in_quotes(key("rope.dimension_sections")), " has ", count, " axes");
     if (count < 2) return;
     config.axes.count = static_cast<int32_t>(count);
-    config.axes.layout = told.value_or(architecture_->rope == GgufRope::imrope) ? SIMDROPE_AXES_INTERLEAVED
-                                                                                : SIMDROPE_AXES_SECTIONS;
+    config.axes.layout =
+        told.value_or(architecture_->rope == GgufRope::imrope) ? SIMDROPE_AXES_INTERLEAVED : SIMDROPE_AXES_SECTIONS;
     for (size_t axis = 0; axis < count; ++axis) {
       const int64_t section = (*sections)[axis];
       if (section < 0 || section > SIMDROPE_MAX_PAIRS) {
@@ -159,8 +154,7 @@ class GgufReader {
     if (factor == 0) factor = old_factor;
     if (factor == 0 || type == "none") factor = 1;
     const double attention = file_.number(key("rope.scaling.attn_factor")).value_or(1);
-    original_length_ =
-        file_.integer(key("rope.scaling.original_context_length")).value_or(model_.max_position);
+    original_length_ = file_.integer(key("rope.scaling.original_context_length")).value_or(model_.max_position);
     file_.boolean(key("rope.scaling.finetuned"));
 
     const bool yarn = read_yarn(type == "yarn", factor, attention, s);
@@ -181,8 +175,7 @@ class GgufReader {
     file_.number(key("rope.scaling.yarn_attn_factor"));
     if (mix < 0 ? !wanted : mix == 0) return false;
     if (mix > 0 && mix != 1) {
-      reject("key ", in_quotes(key("rope.scaling.yarn_ext_factor")), " is ", mix,
-             "; only 0 and 1 are understood");
+      reject("key ", in_quotes(key("rope.scaling.yarn_ext_factor")), " is ", mix, "; only 0 and 1 are understood");
     }
     if (architecture_->tenth_log_multiplier) log_multiplier *= 10;
     const auto magnitude = [&](double multiplier) {
@@ -221,8 +214,7 @@ class GgufReader {
     const std::vector<double> longs = factors_of("rope_factors_long.weight", pairs);
     const std::vector<double> shorts = factors_of("rope_factors_short.weight", pairs);
     if (freqs.empty() && longs.empty() && shorts.empty()) return;
-    if (s.type == SIMDROPE_SCALING_YARN)
-      reject("YaRN and a tensor of frequency factors together are not understood");
+    if (s.type == SIMDROPE_SCALING_YARN) reject("YaRN and a tensor of frequency factors together are not understood");
     s.factor_count = pairs;
     s.factor = 0;
     if (!freqs.empty()) {
@@ -266,8 +258,7 @@ class GgufReader {
     if (const auto pattern = file_.integers(key("attention.sliding_window_pattern"))) {
       if (pattern->size() > 1) {
         if (pattern->size() > static_cast<size_t>(kMaxLayers)) {
-          reject("key ", in_quotes(key("attention.sliding_window_pattern")), " has ", pattern->size(),
-                 " layers");
+          reject("key ", in_quotes(key("attention.sliding_window_pattern")), " has ", pattern->size(), " layers");
         }
         for (const int64_t layer : *pattern) slides.push_back(layer != 0);
         return slides;

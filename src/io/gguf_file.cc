@@ -42,8 +42,7 @@ GgufFile::GgufFile(Bytes file) : file_(file) {
 
 void GgufFile::check_room(uint64_t bytes, const char* what) const {
   if (bytes > file_.size() - at_) {
-    reject("truncated: ", what, " at byte ", at_, " takes ", bytes, " bytes, but ", file_.size() - at_,
-           " are left");
+    reject("truncated: ", what, " at byte ", at_, " takes ", bytes, " bytes, but ", file_.size() - at_, " are left");
   }
 }
 
@@ -81,8 +80,7 @@ void GgufFile::skip_value(Type type, int depth) {
     at_ += size;
     return;
   }
-  if (depth == kMaxArrayDepth)
-    reject("byte ", at_, ": arrays nested deeper than ", kMaxArrayDepth, " levels");
+  if (depth == kMaxArrayDepth) reject("byte ", at_, ": arrays nested deeper than ", kMaxArrayDepth, " levels");
   const Type element = take_type();
   const auto count = take<uint64_t>("an array's length");
   if (const size_t size = fixed_size(static_cast<uint32_t>(element)); size != 0) {
@@ -104,8 +102,8 @@ void GgufFile::read_values(uint64_t count) {
     skip_value(type, 0);
   }
   std::sort(values_.begin(), values_.end(), [](const Value& a, const Value& b) { return a.key < b.key; });
-  const auto twice = std::adjacent_find(values_.begin(), values_.end(),
-                                        [](const Value& a, const Value& b) { return a.key == b.key; });
+  const auto twice =
+      std::adjacent_find(values_.begin(), values_.end(), [](const Value& a, const Value& b) { return a.key == b.key; });
   if (twice != values_.end()) reject("key ", in_quotes(twice->key), " appears twice");
 }
 
@@ -135,9 +133,8 @@ void GgufFile::read_tensors(uint64_t count) {
 }
 
 const GgufFile::Value* GgufFile::find(std::string_view key) {
-  const auto at =
-      std::lower_bound(values_.begin(), values_.end(), key,
-                       [](const Value& value, std::string_view wanted) { return value.key < wanted; });
+  const auto at = std::lower_bound(values_.begin(), values_.end(), key,
+                                   [](const Value& value, std::string_view wanted) { return value.key < wanted; });
   if (at == values_.end() || at->key != key) return nullptr;
   read_.emplace(key);
   return &*at;
@@ -179,8 +176,7 @@ std::optional<double> GgufFile::number(std::string_view key) {
   if (value == nullptr) return std::nullopt;
   if (value->type == Type::f32) return load<float>(file_, value->at);
   if (value->type == Type::f64) return load<double>(file_, value->at);
-  if (const std::optional<int64_t> number = integer_at(value->type, value->at))
-    return static_cast<double>(*number);
+  if (const std::optional<int64_t> number = integer_at(value->type, value->at)) return static_cast<double>(*number);
   wanted("a number", *value);
 }
 
@@ -212,8 +208,7 @@ std::optional<std::vector<int64_t>> GgufFile::integers(std::string_view key) {
   if (count > kMaxElements) reject("key ", in_quotes(key), " has ", count, " elements");
   std::vector<int64_t> list;
   for (uint64_t i = 0; i < count; ++i) {
-    const std::optional<int64_t> number =
-        size == 0 ? std::nullopt : integer_at(element, value->at + 12 + i * size);
+    const std::optional<int64_t> number = size == 0 ? std::nullopt : integer_at(element, value->at + 12 + i * size);
     if (!number) wanted("a list of integers", *value);
     list.push_back(*number);
   }

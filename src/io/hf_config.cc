@@ -21,8 +21,7 @@ namespace {
 // Half pairs and the whole head, for a config that names no model type.
 constexpr HfFamily kUnnamed = {};
 
-constexpr std::string_view kTextConfigs[] = {"text_config", "llm_config", "language_config",
-                                             "thinker_config"};
+constexpr std::string_view kTextConfigs[] = {"text_config", "llm_config", "language_config", "thinker_config"};
 
 // Of a multimodal model the language model counts, wherever it is nested.
 const Json& text_config_of(const Json& root, std::string& path) {
@@ -126,8 +125,8 @@ class ConfigReader {
     if (head_dim == 0) head_dim = family_.head_dim;
     if (head_dim == 0 && heads != 0) head_dim = hidden / heads;
     if (head_dim == 0) {
-      reject("no head size: neither key ", keys_.path_of("head_dim"), " nor ", keys_.path_of("hidden_size"),
-             " and ", keys_.path_of("num_attention_heads"));
+      reject("no head size: neither key ", keys_.path_of("head_dim"), " nor ", keys_.path_of("hidden_size"), " and ",
+             keys_.path_of("num_attention_heads"));
     }
     context_.head_dim = head_dim;
     full_head_dim_ = small({"global_head_dim"}, 0);
@@ -145,8 +144,7 @@ class ConfigReader {
       const std::optional<int64_t> head_dim = overrides.integer({"head_dim"});
       if (!head_dim || *head_dim == context_.head_dim) continue;
       if (full_head_dim_ != 0 && full_head_dim_ != *head_dim) {
-        reject("key ", overrides.path_of("head_dim"), " is ", *head_dim, ", but another layer has ",
-               full_head_dim_);
+        reject("key ", overrides.path_of("head_dim"), " is ", *head_dim, ", but another layer has ", full_head_dim_);
       }
       full_head_dim_ = static_cast<int32_t>(std::min<int64_t>(*head_dim, 1 << 24));
     }
@@ -157,20 +155,17 @@ class ConfigReader {
     c.family = &family_;
     c.warnings = &model_.warnings;
     c.seq_len = options_.seq_len;
-    c.max_position =
-        keys_.integer({"max_position_embeddings", "n_positions", "seq_length", "max_seq_len"}).value_or(0);
+    c.max_position = keys_.integer({"max_position_embeddings", "n_positions", "seq_length", "max_seq_len"}).value_or(0);
     model_.max_position = c.max_position;
     c.original_max_position = keys_.integer({"original_max_position_embeddings"}).value_or(0);
 
     c.theta = keys_.number({"rope_theta", "rotary_emb_base", "global_rope_theta"}).value_or(family_.theta);
     if (attention_) c.theta = attention_->number({"rope_theta"}).value_or(c.theta);
     if (const std::optional<double> ratio = keys_.number({"rope_ratio"})) c.theta *= *ratio;  // ChatGLM
-    if (!keys_.boolean({"original_rope"}).value_or(true))
-      report_unknown(keys_.path_of("original_rope") + " = false");
+    if (!keys_.boolean({"original_rope"}).value_or(true)) report_unknown(keys_.path_of("original_rope") + " = false");
 
-    c.rotary_fraction =
-        keys_.number({"partial_rotary_factor", "rotary_pct", "rope_pct", "rotary_emb_fraction"})
-            .value_or(family_.rotary_fraction);
+    c.rotary_fraction = keys_.number({"partial_rotary_factor", "rotary_pct", "rope_pct", "rotary_emb_fraction"})
+                            .value_or(family_.rotary_fraction);
     // GPT-J: an absent key means 64, null the whole head.
     const int32_t family_dim = keys_.has_null("rotary_dim") ? 0 : family_.rotary_dim;
     const int32_t rotary_dim = small({"rotary_dim"}, family_dim);
@@ -198,8 +193,7 @@ class ConfigReader {
     const Json* scaling = keys_.object("rope_scaling");
     const Json* parameters = keys_.object("rope_parameters");
     const Json* rope = scaling != nullptr && !scaling->empty() ? scaling : parameters;
-    const std::string path =
-        keys_.path() + (rope == scaling && rope != nullptr ? "rope_scaling." : "rope_parameters.");
+    const std::string path = keys_.path() + (rope == scaling && rope != nullptr ? "rope_scaling." : "rope_parameters.");
     if (rope == nullptr) rope = &none_;
 
     if (!uses_rope()) {
@@ -353,19 +347,16 @@ class ConfigReader {
   std::vector<std::string> unknown_;
   const Json none_ = Json::object();
   const Json gemma4_local_ = {{"rope_type", "default"}, {"rope_theta", 10000.0}};
-  const Json gemma4_full_ = {
-      {"rope_type", "proportional"}, {"rope_theta", 1000000.0}, {"partial_rotary_factor", 0.25}};
+  const Json gemma4_full_ = {{"rope_type", "proportional"}, {"rope_theta", 1000000.0}, {"partial_rotary_factor", 0.25}};
 };
 
-const HfFamily& family_of(const Json& config, const std::string& model_type, const ReadOptions& options,
-                          Model& model) {
+const HfFamily& family_of(const Json& config, const std::string& model_type, const ReadOptions& options, Model& model) {
   if (config.contains("spatial_merge_size") && config.contains("num_heads")) return kQwenVision;
   if (const HfFamily* family = find_hf_family(model_type)) return *family;
   const bool named = !model_type.empty();
   if (named && !options.allow_unknown) reject("key \"model_type\": ", in_quotes(model_type), " is not known");
-  model.warnings.push_back(
-      (named ? "model_type " + in_quotes(model_type) + " is not known" : "no model_type") +
-      std::string(": half pairing is assumed"));
+  model.warnings.push_back((named ? "model_type " + in_quotes(model_type) + " is not known" : "no model_type") +
+                           std::string(": half pairing is assumed"));
   return kUnnamed;
 }
 
@@ -394,8 +385,7 @@ Model parse(std::string_view json, const ReadOptions& options) {
   ConfigReader(config, path, model_type, family, options, model).read();
   for (const LayerRope& rope : model.ropes) {
     if (!rope.rotary) continue;
-    if (const Result<Rope> compiled = Rope::create(rope.config); !compiled)
-      reject(compiled.status().message());
+    if (const Result<Rope> compiled = Rope::create(rope.config); !compiled) reject(compiled.status().message());
   }
   return model;
 }

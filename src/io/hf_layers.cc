@@ -12,16 +12,13 @@ constexpr int64_t kMaxLayers = 4096;
 constexpr size_t kMaxKinds = 16;
 
 int64_t layer_count(Keys& keys) {
-  const int64_t count =
-      keys.integer({"num_hidden_layers", "n_layer", "n_layers", "num_layers", "depth"}).value_or(0);
-  if (count > kMaxLayers)
-    reject("key ", keys.path_of("num_hidden_layers"), " is ", count, ", beyond ", kMaxLayers);
+  const int64_t count = keys.integer({"num_hidden_layers", "n_layer", "n_layers", "num_layers", "depth"}).value_or(0);
+  if (count > kMaxLayers) reject("key ", keys.path_of("num_hidden_layers"), " is ", count, ", beyond ", kMaxLayers);
   return count;
 }
 
 void add_layer(std::vector<LayerKind>& kinds, std::string_view name, int layer) {
-  auto kind =
-      std::find_if(kinds.begin(), kinds.end(), [&](const LayerKind& known) { return known.name == name; });
+  auto kind = std::find_if(kinds.begin(), kinds.end(), [&](const LayerKind& known) { return known.name == name; });
   if (kind == kinds.end()) {
     if (kinds.size() == kMaxKinds) reject("more than ", kMaxKinds, " layer types");
     kind = kinds.insert(kinds.end(), {std::string(name), {}});
@@ -30,20 +27,18 @@ void add_layer(std::vector<LayerKind>& kinds, std::string_view name, int layer) 
 }
 
 std::vector<LayerKind> listed_kinds(const Json& list, const Keys& keys) {
-  if (list.size() > static_cast<size_t>(kMaxLayers))
-    reject("key ", keys.path_of("layer_types"), " is too long");
+  if (list.size() > static_cast<size_t>(kMaxLayers)) reject("key ", keys.path_of("layer_types"), " is too long");
   std::vector<LayerKind> kinds;
   for (size_t layer = 0; layer < list.size(); ++layer) {
-    if (!list[layer].is_string())
-      reject("key ", keys.path_of("layer_types"), " has an entry that is no string");
+    if (!list[layer].is_string()) reject("key ", keys.path_of("layer_types"), " has an entry that is no string");
     add_layer(kinds, list[layer].get_ref<const std::string&>(), static_cast<int>(layer));
   }
   return kinds;
 }
 
 int64_t full_period(Keys& keys, const HfFamily& family) {
-  for (const std::string_view name : {"sliding_window_pattern", "_sliding_window_pattern",
-                                      "global_attn_every_n_layers", "full_attention_interval"}) {
+  for (const std::string_view name :
+       {"sliding_window_pattern", "_sliding_window_pattern", "global_attn_every_n_layers", "full_attention_interval"}) {
     const Json* value = keys.any(name);
     if (value == nullptr) continue;
     // "LLLG": one letter a layer, the last one global.
@@ -75,8 +70,7 @@ std::vector<LayerKind> no_rope_kinds(Keys& keys, const HfFamily& family) {
   const int64_t period = keys.integer({"no_rope_layer_interval"}).value_or(family.full_period);
   if (period == 0) reject("key ", keys.path_of("no_rope_layer_interval"), " is 0");
   std::vector<LayerKind> kinds;
-  const std::optional<std::vector<double>> uses_rope =
-      keys.numbers({"no_rope_layers"});  // 1: it does, 0: not
+  const std::optional<std::vector<double>> uses_rope = keys.numbers({"no_rope_layers"});  // 1: it does, 0: not
   const int64_t count = layer_count(keys);
   if (uses_rope && !uses_rope->empty()) {
     if (uses_rope->size() > static_cast<size_t>(kMaxLayers)) {

@@ -19,8 +19,7 @@ struct Name {
   std::string_view text;
 };
 
-constexpr Name<simdrope_pairing> kPairings[] = {{SIMDROPE_HALF, "half"},
-                                                {SIMDROPE_INTERLEAVED, "interleaved"}};
+constexpr Name<simdrope_pairing> kPairings[] = {{SIMDROPE_HALF, "half"}, {SIMDROPE_INTERLEAVED, "interleaved"}};
 constexpr Name<simdrope_precision> kPrecisions[] = {{SIMDROPE_PRECISION_EXACT, "exact"},
                                                     {SIMDROPE_PRECISION_FLOAT32, "float32"},
                                                     {SIMDROPE_PRECISION_BF16_POSITIONS, "bf16_positions"},
@@ -55,8 +54,7 @@ class Reader {
     if (!text) return;
     const auto known = std::find_if(std::begin(names), std::end(names),
                                     [&](const Name<Enum>& candidate) { return candidate.text == *text; });
-    if (known == std::end(names))
-      reject("key ", keys_.path_of(name), " is ", in_quotes(*text), ", which is not known");
+    if (known == std::end(names)) reject("key ", keys_.path_of(name), " is ", in_quotes(*text), ", which is not known");
     value = known->value;
   }
   // A list of at most N numbers, each accepted by the field's type.
@@ -64,8 +62,7 @@ class Reader {
   void list(std::string_view name, Number (&values)[N], int32_t) {
     const std::optional<std::vector<double>> given = keys_.numbers({name});
     if (!given) return;
-    if (given->size() > N)
-      reject("key ", keys_.path_of(name), " has ", given->size(), " numbers, more than ", N);
+    if (given->size() > N) reject("key ", keys_.path_of(name), " has ", given->size(), " numbers, more than ", N);
     for (size_t i = 0; i < given->size(); ++i) {
       const double number = (*given)[i];
       if constexpr (std::is_integral_v<Number>) {
@@ -149,9 +146,8 @@ void visit(Visitor& visitor, Fields& c) {
   visitor.field("axes.count", c.axes.count);
   visitor.field("axes.layout", c.axes.layout, kLayouts);
   visitor.list("axes.sections", c.axes.sections, SIMDROPE_MAX_AXES);
-  visitor.list(
-      "axes.pair_axis", c.axes.pair_axis,
-      c.axes.layout == SIMDROPE_AXES_EXPLICIT ? (c.rotary_dim != 0 ? c.rotary_dim : c.head_dim) / 2 : 0);
+  visitor.list("axes.pair_axis", c.axes.pair_axis,
+               c.axes.layout == SIMDROPE_AXES_EXPLICIT ? (c.rotary_dim != 0 ? c.rotary_dim : c.head_dim) / 2 : 0);
   visitor.field("xpos.scale_base", c.xpos.scale_base);
   visitor.field("xpos.center", c.xpos.center);
   visitor.field("xpos.center_at_half_length", c.xpos.center_at_half_length);
@@ -168,8 +164,7 @@ void read_overrides(Keys& overrides, Config& config) {
 }
 
 Json write_overrides(const simdrope_config& wanted, const simdrope_config& read) {
-  Writer writer(reinterpret_cast<const unsigned char*>(&read),
-                reinterpret_cast<const unsigned char*>(&wanted));
+  Writer writer(reinterpret_cast<const unsigned char*>(&read), reinterpret_cast<const unsigned char*>(&wanted));
   visit(writer, wanted);
   return std::move(writer.out);
 }

@@ -28,8 +28,8 @@ std::string rope_type_of(Keys& rope, const HfContext& context) {
   if (!named && !old) return "default";
   const std::string type = canonical(named ? *named : *old);
   if (named && old && canonical(*old) != type) {
-    context.warnings->push_back("key " + rope.path_of("type") + " is " + in_quotes(*old) +
-                                ", but rope_type " + in_quotes(*named) + " counts");
+    context.warnings->push_back("key " + rope.path_of("type") + " is " + in_quotes(*old) + ", but rope_type " +
+                                in_quotes(*named) + " counts");
   }
   return type;
 }
@@ -39,8 +39,8 @@ int64_t original_length(Keys& rope, const HfContext& context, std::string_view t
   if (context.original_max_position != 0) return context.original_max_position;
   if (own) return *own;
   if (context.max_position != 0) return context.max_position;
-  reject("key ", rope.path_of("original_max_position_embeddings"),
-         " is missing, and max_position_embeddings too; ", "rope_type ", in_quotes(type), " wants one");
+  reject("key ", rope.path_of("original_max_position_embeddings"), " is missing, and max_position_embeddings too; ",
+         "rope_type ", in_quotes(type), " wants one");
 }
 
 int32_t read_list(Keys& rope, std::string_view name, int32_t pairs, double* into) {
@@ -71,8 +71,7 @@ void read_dynamic(Keys& rope, const HfContext& context, simdrope_scaling& s) {
   }
   s.type = SIMDROPE_SCALING_DYNAMIC;
   s.factor = factor;
-  if (context.max_position == 0)
-    reject("key \"max_position_embeddings\" is missing; rope_type \"dynamic\" wants it");
+  if (context.max_position == 0) reject("key \"max_position_embeddings\" is missing; rope_type \"dynamic\" wants it");
   s.original_max_position = context.max_position;
   const std::optional<int64_t> original = rope.integer({"original_max_position_embeddings"});
   if (original && *original != context.max_position) {
@@ -129,8 +128,7 @@ void read_axes(Keys& rope, const HfContext& context, int32_t pairs, simdrope_axe
   }
   if (sections.empty()) return;
   if (sections.size() < 2 || sections.size() > SIMDROPE_MAX_AXES) {
-    reject("key ", rope.path_of("mrope_section"), " has ", sections.size(), " numbers, not 2 to ",
-           SIMDROPE_MAX_AXES);
+    reject("key ", rope.path_of("mrope_section"), " has ", sections.size(), " numbers, not 2 to ", SIMDROPE_MAX_AXES);
   }
   axes.count = static_cast<int32_t>(sections.size());
   axes.layout = family.sections == SIMDROPE_AXES_ALTERNATE ? SIMDROPE_AXES_ALTERNATE
@@ -139,8 +137,8 @@ void read_axes(Keys& rope, const HfContext& context, int32_t pairs, simdrope_axe
   double total = 0;
   for (const double section : sections) total += section;
   if (total != pairs) {
-    reject("key ", rope.path_of("mrope_section"), " sums to ",
-           static_cast<int64_t>(std::clamp(total, -1e9, 1e9)), ", but there are ", pairs, " pairs");
+    reject("key ", rope.path_of("mrope_section"), " sums to ", static_cast<int64_t>(std::clamp(total, -1e9, 1e9)),
+           ", but there are ", pairs, " pairs");
   }
   for (size_t axis = 0; axis < sections.size(); ++axis) {
     if (!(sections[axis] >= 0 && sections[axis] == std::floor(sections[axis]))) {
@@ -155,29 +153,16 @@ void read_axes(Keys& rope, const HfContext& context, int32_t pairs, simdrope_axe
 }
 
 // Understood, but without effect on the type at hand.
-constexpr std::string_view kOtherTypesKeys[] = {"factor",
-                                                "attention_factor",
-                                                "beta_fast",
-                                                "beta_slow",
-                                                "mscale",
-                                                "mscale_all_dim",
-                                                "truncate",
-                                                "alpha",
-                                                "low_freq_factor",
-                                                "high_freq_factor",
-                                                "short_factor",
-                                                "long_factor",
-                                                "short_mscale",
-                                                "long_mscale",
-                                                "original_max_position_embeddings"};
+constexpr std::string_view kOtherTypesKeys[] = {
+    "factor",         "attention_factor", "beta_fast",    "beta_slow",       "mscale",
+    "mscale_all_dim", "truncate",         "alpha",        "low_freq_factor", "high_freq_factor",
+    "short_factor",   "long_factor",      "short_mscale", "long_mscale",     "original_max_position_embeddings"};
 
 void warn_of_other_types_keys(Keys& rope, const HfContext& context, const std::string& type) {
   for (const std::string& name : rope.unread()) {
-    if (std::find(std::begin(kOtherTypesKeys), std::end(kOtherTypesKeys), name) == std::end(kOtherTypesKeys))
-      continue;
+    if (std::find(std::begin(kOtherTypesKeys), std::end(kOtherTypesKeys), name) == std::end(kOtherTypesKeys)) continue;
     rope.ignore(name);
-    context.warnings->push_back("key " + rope.path_of(name) + " has no effect with rope_type " +
-                                in_quotes(type));
+    context.warnings->push_back("key " + rope.path_of(name) + " has no effect with rope_type " + in_quotes(type));
   }
 }
 
@@ -208,8 +193,7 @@ Config read_hf_rope(Keys& rope, const HfContext& context) {
   const double fraction = rope.number({"partial_rotary_factor"}).value_or(context.rotary_fraction);
   config.rotary_dim = rotary_dim_of(rope, context, type == "proportional", fraction);
   const int32_t pairs = config.rotary_dim / 2;
-  if (pairs > SIMDROPE_MAX_PAIRS)
-    reject("a head of ", context.head_dim, " is wider than ", SIMDROPE_MAX_HEAD_DIM);
+  if (pairs > SIMDROPE_MAX_PAIRS) reject("a head of ", context.head_dim, " is wider than ", SIMDROPE_MAX_HEAD_DIM);
 
   simdrope_scaling& scaling = config.scaling;
   if (type == "linear") {

@@ -20,10 +20,9 @@ struct Descr {
 };
 
 constexpr Descr kDescrs[] = {
-    {"<f4", ElementType::f32}, {"<f8", ElementType::f64}, {"<f2", ElementType::f16},
-    {"|i1", ElementType::i8},  {"<i2", ElementType::i16}, {"<i4", ElementType::i32},
-    {"<i8", ElementType::i64}, {"|u1", ElementType::u8},  {"<u2", ElementType::u16},
-    {"<u4", ElementType::u32}, {"<u8", ElementType::u64}, {"|b1", ElementType::boolean},
+    {"<f4", ElementType::f32}, {"<f8", ElementType::f64}, {"<f2", ElementType::f16}, {"|i1", ElementType::i8},
+    {"<i2", ElementType::i16}, {"<i4", ElementType::i32}, {"<i8", ElementType::i64}, {"|u1", ElementType::u8},
+    {"<u2", ElementType::u16}, {"<u4", ElementType::u32}, {"<u8", ElementType::u64}, {"|b1", ElementType::boolean},
 };
 
 Result<ElementType> type_of(std::string_view descr) {
@@ -119,8 +118,7 @@ class HeaderParser {
       skip_space();
       const size_t begin = at_;
       for (; at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_) {
-        if (__builtin_mul_overflow(extent, 10, &extent) ||
-            __builtin_add_overflow(extent, text_[at_] - '0', &extent)) {
+        if (__builtin_mul_overflow(extent, 10, &extent) || __builtin_add_overflow(extent, text_[at_] - '0', &extent)) {
           return bad_file("key \"shape\": an extent is beyond 63 bits");
         }
       }
@@ -162,9 +160,7 @@ class HeaderParser {
     at_ = end + 1;
     return true;
   }
-  Status wanted(std::string_view what) const {
-    return bad_file("header at byte ", offset_ + at_, ": expected ", what);
-  }
+  Status wanted(std::string_view what) const { return bad_file("header at byte ", offset_ + at_, ": expected ", what); }
 
   std::string_view text_;
   size_t offset_;
@@ -205,8 +201,7 @@ Result<Array> parse_npy(Bytes file) {
   if (file.size() < header_at) return bad_file("truncated at byte ", file.size(), ", in the header's length");
   const size_t header_size = version == 1 ? load<uint16_t>(file, 8) : load<uint32_t>(file, 8);
   if (header_size > file.size() - header_at) {
-    return bad_file("byte 8: header of ", header_size, " bytes, but the file has ", file.size() - header_at,
-                    " more");
+    return bad_file("byte 8: header of ", header_size, " bytes, but the file has ", file.size() - header_at, " more");
   }
   Result<Header> header = HeaderParser(text.substr(header_at, header_size), header_at).parse();
   if (!header) return header.status();
@@ -217,8 +212,8 @@ Result<Array> parse_npy(Bytes file) {
   if (!bytes) return bad_file("key \"shape\": ", shape_text(*header->shape), " overflows");
   const Bytes data = file.subspan(data_at);
   if (static_cast<uint64_t>(*bytes) != data.size()) {
-    return bad_file("key \"shape\": ", shape_text(*header->shape), " of ", name_of(*header->type), " takes ",
-                    *bytes, " bytes, but ", data.size(), " follow byte ", data_at);
+    return bad_file("key \"shape\": ", shape_text(*header->shape), " of ", name_of(*header->type), " takes ", *bytes,
+                    " bytes, but ", data.size(), " follow byte ", data_at);
   }
   Array array;
   array.type = *header->type;
@@ -250,8 +245,8 @@ Status write_npy(const std::string& path, const Array& array) {
     }
     const std::optional<int64_t> bytes = byte_count(array.shape, size_of(array.type));
     if (!bytes || static_cast<uint64_t>(*bytes) != array.bytes.size() || array.shape.size() > kMaxRank) {
-      return failure(SIMDROPE_INVALID_ARGUMENT, path, ": an array of shape ", shape_text(array.shape),
-                     " has ", array.bytes.size(), " bytes");
+      return failure(SIMDROPE_INVALID_ARGUMENT, path, ": an array of shape ", shape_text(array.shape), " has ",
+                     array.bytes.size(), " bytes");
     }
     std::string header = "{'descr': '" + std::string(descr) + "', 'fortran_order': False, 'shape': (";
     for (const int64_t extent : array.shape) header += std::to_string(extent) + ", ";

@@ -63,10 +63,8 @@ class Builder {
 
   int64_t frame_position(const Segment& segment, int64_t frame) const {
     if (model_ != PromptModel::qwen2_5_vl || segment.kind == Segment::Kind::image) return frame;
-    const double seconds =
-        options_.whole_seconds ? std::trunc(segment.seconds_per_frame) : segment.seconds_per_frame;
-    return static_cast<int64_t>(
-        std::floor(static_cast<double>(frame) * seconds * options_.tokens_per_second));
+    const double seconds = options_.whole_seconds ? std::trunc(segment.seconds_per_frame) : segment.seconds_per_frame;
+    return static_cast<int64_t>(std::floor(static_cast<double>(frame) * seconds * options_.tokens_per_second));
   }
 
   void put(int64_t time, int64_t row, int64_t column) {
@@ -95,8 +93,7 @@ Result<PromptPositions> mrope_positions(PromptModel model, const std::vector<std
       for (size_t s = 0; s < prompts[p].size(); ++s) {
         const Segment& segment = prompts[p][s];
         const auto invalid = [&](const std::string& why) {
-          return failure(SIMDROPE_INVALID_ARGUMENT, "prompts[", p, "][", s, "], ", segment_text(segment),
-                         ": ", why);
+          return failure(SIMDROPE_INVALID_ARGUMENT, "prompts[", p, "][", s, "], ", segment_text(segment), ": ", why);
         };
         const std::optional<int64_t> tokens = token_count(segment);
         if (!tokens) return invalid("every extent must be positive, an image has one frame");

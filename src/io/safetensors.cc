@@ -99,8 +99,7 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
     if (!tensor.type) return fail_here("key \"dtype\" is missing");
     if (!tensor.shape) return fail_here("key \"shape\" is missing");
     if (!tensor.offsets) return fail_here("key \"data_offsets\" is missing");
-    if (tensor.offsets->size() != 2)
-      return fail_here("\"data_offsets\" has ", tensor.offsets->size(), " numbers");
+    if (tensor.offsets->size() != 2) return fail_here("\"data_offsets\" has ", tensor.offsets->size(), " numbers");
     return true;
   }
 
@@ -117,20 +116,15 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
 
   bool number_unsigned(number_unsigned_t value) override {
     if (depth_ != 3) return unexpected("a number");
-    if (value > static_cast<uint64_t>(INT64_MAX))
-      return fail_here("the number ", value, " is beyond 63 bits");
+    if (value > static_cast<uint64_t>(INT64_MAX)) return fail_here("the number ", value, " is beyond 63 bits");
     Description& tensor = tensors.back();
     std::vector<int64_t>& numbers = field_ == Field::shape ? *tensor.shape : *tensor.offsets;
     if (numbers.size() == kMaxRank) return fail_here("more than ", kMaxRank, " numbers in an array");
     numbers.push_back(static_cast<int64_t>(value));
     return true;
   }
-  bool number_integer(number_integer_t value) override {
-    return unexpected("the number " + std::to_string(value));
-  }
-  bool number_float(number_float_t, const string_t& text) override {
-    return unexpected("the number " + text);
-  }
+  bool number_integer(number_integer_t value) override { return unexpected("the number " + std::to_string(value)); }
+  bool number_float(number_float_t, const string_t& text) override { return unexpected("the number " + text); }
   bool null() override { return unexpected("null"); }
   bool boolean(bool) override { return unexpected("a boolean"); }
   bool binary(binary_t&) override { return unexpected("binary data"); }
@@ -168,9 +162,8 @@ Status check_layout(const std::vector<Safetensors::Entry>& entries, Bytes data, 
   std::vector<const Safetensors::Entry*> by_offset;
   by_offset.reserve(entries.size());
   for (const Safetensors::Entry& entry : entries) by_offset.push_back(&entry);
-  std::sort(by_offset.begin(), by_offset.end(), [](const auto* a, const auto* b) {
-    return a->data != b->data ? a->data < b->data : a->bytes < b->bytes;
-  });
+  std::sort(by_offset.begin(), by_offset.end(),
+            [](const auto* a, const auto* b) { return a->data != b->data ? a->data < b->data : a->bytes < b->bytes; });
   const std::byte* end = data.data();
   for (const Safetensors::Entry* entry : by_offset) {
     if (entry->data != end) {
@@ -204,8 +197,7 @@ Result<SafetensorsHeader> parse_safetensors(Bytes file) {
   if (file.size() < kPrefix) return bad_file("truncated at byte ", file.size(), ", in the header's length");
   const auto header_size = load<uint64_t>(file, 0);
   if (header_size > file.size() - kPrefix) {
-    return bad_file("byte 0: header of ", header_size, " bytes, but the file has ", file.size() - kPrefix,
-                    " more");
+    return bad_file("byte 0: header of ", header_size, " bytes, but the file has ", file.size() - kPrefix, " more");
   }
   const std::string_view text = text_of(file.subspan(kPrefix, header_size));
   const size_t data_at = kPrefix + header_size;
@@ -221,17 +213,16 @@ Result<SafetensorsHeader> parse_safetensors(Bytes file) {
     const int64_t begin = (*tensor.offsets)[0];
     const int64_t end = (*tensor.offsets)[1];
     if (begin > end || static_cast<uint64_t>(end) > data.size()) {
-      return bad_file("tensor ", in_quotes(tensor.name), ": data_offsets [", begin, ", ", end,
-                      "], but the data has ", data.size(), " bytes");
+      return bad_file("tensor ", in_quotes(tensor.name), ": data_offsets [", begin, ", ", end, "], but the data has ",
+                      data.size(), " bytes");
     }
     const std::optional<int64_t> bytes = byte_count(*tensor.shape, size_of(*tensor.type));
     if (!bytes || *bytes != end - begin) {
       return bad_file("tensor ", in_quotes(tensor.name), ": shape ", shape_text(*tensor.shape), " of ",
-                      name_of(*tensor.type), " does not take the ", end - begin,
-                      " bytes of its data_offsets");
+                      name_of(*tensor.type), " does not take the ", end - begin, " bytes of its data_offsets");
     }
-    header.entries.push_back({std::move(tensor.name), *tensor.type, std::move(*tensor.shape),
-                              data.data() + begin, static_cast<size_t>(end - begin)});
+    header.entries.push_back({std::move(tensor.name), *tensor.type, std::move(*tensor.shape), data.data() + begin,
+                              static_cast<size_t>(end - begin)});
   }
   if (Status status = check_names(header.entries); !status) return status;
   if (Status status = check_layout(header.entries, data, data_at); !status) return status;
@@ -291,14 +282,12 @@ Status write_safetensors(const std::string& path, const std::vector<Safetensors:
       for (const Safetensors::Entry& entry : entries) {
         const std::optional<int64_t> bytes = byte_count(entry.shape, size_of(entry.type));
         if (!bytes || static_cast<uint64_t>(*bytes) != entry.bytes) {
-          return invalid(
-              entry, "shape " + shape_text(entry.shape) + " has " + std::to_string(entry.bytes) + " bytes");
+          return invalid(entry, "shape " + shape_text(entry.shape) + " has " + std::to_string(entry.bytes) + " bytes");
         }
         if (entry.name == kMetadata) return invalid(entry, "the name is reserved");
         const auto dtype = std::find_if(std::begin(kDtypes), std::end(kDtypes),
                                         [&](const Dtype& known) { return known.type == entry.type; });
-        header += quote(entry.name) + ":{\"dtype\":" + quote(dtype->text) +
-                  ",\"shape\":" + Json(entry.shape).dump() +
+        header += quote(entry.name) + ":{\"dtype\":" + quote(dtype->text) + ",\"shape\":" + Json(entry.shape).dump() +
                   ",\"data_offsets\":" + Json({at, at + entry.bytes}).dump() + "},";
         at += entry.bytes;
       }

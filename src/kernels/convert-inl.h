@@ -135,8 +135,8 @@ HWY_INLINE hn::Vec<D> FloatOfF16(D d, hn::Vec<Halves<D>> halves) {
   const auto normal = hn::Add(magnitude, rebias);
   const auto special = hn::Add(normal, rebias);  // infinity, NaN
   const auto least_normal = hn::Set(du, 113u << 23);
-  const auto subnormal = hn::BitCast(
-      du, hn::Sub(hn::BitCast(d, hn::Add(magnitude, least_normal)), hn::BitCast(d, least_normal)));
+  const auto subnormal =
+      hn::BitCast(du, hn::Sub(hn::BitCast(d, hn::Add(magnitude, least_normal)), hn::BitCast(d, least_normal)));
   auto bits = hn::IfThenElse(hn::Lt(magnitude, hn::Set(du, 1u << 23)), subnormal, normal);
   bits = hn::IfThenElse(hn::Gt(magnitude, hn::Set(du, (31u << 23) - 1)), special, bits);
   return hn::BitCast(d, hn::Or(bits, sign));
@@ -156,8 +156,8 @@ HWY_INLINE hn::Vec<Halves<D>> F16OfFloat([[maybe_unused]] D d, hn::Vec<D> v) {
   const auto rebiased = hn::Sub(magnitude, hn::Set(du, 112u << 23));
   const auto normal = hn::ShiftRight<13>(hn::Add(rebiased, hn::Add(odd, hn::Set(du, 0xfffu))));
   const auto point_five = hn::Set(d, 0.5f);  // its last place is 2^-24, that of a subnormal f16
-  const auto subnormal = hn::Sub(hn::BitCast(du, hn::Add(hn::BitCast(d, magnitude), point_five)),
-                                 hn::BitCast(du, point_five));
+  const auto subnormal =
+      hn::Sub(hn::BitCast(du, hn::Add(hn::BitCast(d, magnitude), point_five)), hn::BitCast(du, point_five));
   const auto payload = hn::And(hn::ShiftRight<13>(magnitude), hn::Set(du, 0x3ffu));
   const auto nan = hn::Or(payload, hn::Set(du, 0x7e00u));
   auto half = hn::IfThenElse(hn::Lt(magnitude, hn::Set(du, 0x38800000u)), subnormal, normal);

@@ -27,7 +27,7 @@ using Quarter = f64::Vec<DU64<D>>;
 inline constexpr double kTurn = 0x1p64;
 inline constexpr double kRadian = 0x1.921fb54442d18p+2 / kTurn;
 template <int n>  // its n-th power
-inline constexpr double kRadianTo = kRadian * kRadianTo<n - 1>;
+inline constexpr double kRadianTo = kRadian* kRadianTo<n - 1>;
 template <>
 inline constexpr double kRadianTo<0> = 1.0;
 

@@ -56,11 +56,11 @@ HWY_INLINE Vec<D> PromoteTo(D, From v) {
 }
 template <class D, class From>
 HWY_INLINE Vec<D> DemoteTo(D, From v) {
-  return static_cast<Vec<D>>(v);
+  return static_cast<Vec<D> >(v);
 }
 template <class D, class From>
 HWY_INLINE Vec<D> ConvertTo(D, From v) {
-  return static_cast<Vec<D>>(v);
+  return static_cast<Vec<D> >(v);
 }
 template <class D>
 HWY_INLINE bool RebindMask(D, bool mask) {

@@ -23,8 +23,7 @@ namespace HWY_NAMESPACE {
 inline constexpr size_t kResidentAngles =
     (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_ARCH_ARM_V7 || HWY_ARCH_WASM ? 8 : 16;
 template <class In, class Out>
-inline constexpr NaNs kNaNsOf =
-    std::is_same_v<In, Bf16> && std::is_same_v<Out, Bf16> ? NaNs::kBf16 : NaNs::kAny;
+inline constexpr NaNs kNaNsOf = std::is_same_v<In, Bf16>&& std::is_same_v<Out, Bf16> ? NaNs::kBf16 : NaNs::kAny;
 
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE void RotatePair(D, V x, V y, V cos, V sin, V& x_out, V& y_out) {

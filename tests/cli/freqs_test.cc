@@ -14,8 +14,7 @@ namespace {
 constexpr double kTurn = 6.283185307179586477;
 
 TEST_CASE("freqs of sizes given by hand") {
-  const Outcome outcome =
-      Run({"freqs", "--head-dim", "64", "--rotary-dim", "16", "--theta", "100", "--json"});
+  const Outcome outcome = Run({"freqs", "--head-dim", "64", "--rotary-dim", "16", "--theta", "100", "--json"});
   REQUIRE(outcome.code == 0);
   const Json json = outcome.json();
   CHECK(json["head_dim"] == 64);
@@ -45,8 +44,7 @@ double Llama31Frequency(int pair) {
 TEST_CASE("freqs of Llama 3.1's config.json, with a picture") {
   const Folder folder;
   WriteText(folder / "config.json", kLlama31);
-  const Outcome outcome =
-      Run({"freqs", "--config", folder / "config.json", "--json", "--plot", folder / "plot.svg"});
+  const Outcome outcome = Run({"freqs", "--config", folder / "config.json", "--json", "--plot", folder / "plot.svg"});
   REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
   const Json json = outcome.json();
   CHECK(json["model_type"] == "llama");
@@ -67,9 +65,7 @@ TEST_CASE("freqs of Llama 3.1's config.json, with a picture") {
 // A GGUF file of metadata alone.
 class GgufText {
  public:
-  void String(const std::string& key, const std::string& value) {
-    Key(key, 8).Put(value.size(), 8).text_ += value;
-  }
+  void String(const std::string& key, const std::string& value) { Key(key, 8).Put(value.size(), 8).text_ += value; }
   void Uint32(const std::string& key, uint32_t value) { Key(key, 4).Put(value, 4); }
   void Float32(const std::string& key, float value) {
     uint32_t bits;
@@ -129,8 +125,7 @@ TEST_CASE("freqs of each kind of layer") {
     "rope_local_base_freq": 10000, "sliding_window": 512, "num_hidden_layers": 6, "sliding_window_pattern": 6})");
   int kinds = 0;
   for (const auto& [type, theta] : {std::pair("sliding_attention", 1e4), std::pair("full_attention", 1e6)}) {
-    const Outcome outcome =
-        Run({"freqs", "--config", folder / "config.json", "--layer-type", type, "--json"});
+    const Outcome outcome = Run({"freqs", "--config", folder / "config.json", "--layer-type", type, "--json"});
     REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
     CHECK(outcome.json()["theta"] == theta);
     CHECK(outcome.json()["layer_types"].size() == 2);
@@ -144,12 +139,11 @@ TEST_CASE("freqs of each kind of layer") {
 TEST_CASE("options replace the config's values") {
   const Folder folder;
   WriteText(folder / "config.json", kLlama31);
-  const Outcome outcome = Run({"freqs", "--config", folder / "config.json", "--scaling", "default", "--theta",
-                               "100", "--pairing", "interleaved", "--json"});
+  const Outcome outcome = Run({"freqs", "--config", folder / "config.json", "--scaling", "default", "--theta", "100",
+                               "--pairing", "interleaved", "--json"});
   REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
   CHECK(outcome.json()["pairing"] == "interleaved");
-  CHECK(outcome.json()["inv_freq"][63].get<double>() ==
-        doctest::Approx(std::pow(100.0, -126.0 / 128)).epsilon(1e-14));
+  CHECK(outcome.json()["inv_freq"][63].get<double>() == doctest::Approx(std::pow(100.0, -126.0 / 128)).epsilon(1e-14));
 }
 
 TEST_CASE("compare lists what differs, in radians at the last position") {
@@ -159,14 +153,12 @@ TEST_CASE("compare lists what differs, in radians at the last position") {
   other.replace(other.find("500000.0"), 8, "400000.0");
   WriteText(folder / "b.json", other);
 
-  const Json same =
-      Run({"freqs", "--config", folder / "a.json", "--compare", folder / "a.json", "--json"}).json();
+  const Json same = Run({"freqs", "--config", folder / "a.json", "--compare", folder / "a.json", "--json"}).json();
   CHECK(same["compare"]["same"] == true);
   CHECK(same["compare"]["fields"].empty());
   CHECK(same["compare"]["pairs"].empty());
 
-  const Outcome outcome =
-      Run({"freqs", "--config", folder / "a.json", "--compare", folder / "b.json", "--json"});
+  const Outcome outcome = Run({"freqs", "--config", folder / "a.json", "--compare", folder / "b.json", "--json"});
   REQUIRE(outcome.code == 0);
   const Json difference = outcome.json()["compare"];
   CHECK(difference["same"] == false);
@@ -188,8 +180,7 @@ TEST_CASE("freqs refuses what it cannot mean") {
   CheckFails(Run({"freqs"}), {"--head-dim"});
   CheckFails(Run({"freqs", "--head-dim", "64", "--theta", "-5"}), {"theta", "-5"});
   CheckFails(Run({"freqs", "--head-dim", "63"}), {"63"});
-  CheckFails(Run({"freqs", "--head-dim", "64", "--pairing", "odd"}),
-             {"--pairing", "odd", "half", "interleaved"});
+  CheckFails(Run({"freqs", "--head-dim", "64", "--pairing", "odd"}), {"--pairing", "odd", "half", "interleaved"});
   CheckFails(Run({"freqs", "--head-dim", "64", "--scaling", "llama3"}), {"factor"});
   CheckFails(Run({"freqs", "--config", folder / "none.json"}), {"none.json"});
   CheckFails(Run({"freqs", "--head-dim", "8", "--plot", folder / "no/such/plot.svg"}), {"plot.svg"});
@@ -229,8 +220,8 @@ TEST_CASE("cossin writes each form") {
   for (const Form& form : forms) {
     CAPTURE(form.name);
     const std::string out = folder / form.name;
-    const Outcome outcome = Run({"cossin", "--head-dim", "8", "--theta", "100", "--positions", "5:8",
-                                 "--form", form.name, "--out", out, "--json"});
+    const Outcome outcome = Run({"cossin", "--head-dim", "8", "--theta", "100", "--positions", "5:8", "--form",
+                                 form.name, "--out", out, "--json"});
     REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
     CHECK(outcome.json()["rows"] == 3);
     const io::Array cos = ReadNpy(out + (form.joined ? "/cos_sin.npy" : "/cos.npy"));
@@ -251,19 +242,17 @@ TEST_CASE("cossin writes each form") {
 TEST_CASE("cossin takes ids and 16-bit rows") {
   const Folder folder;
   WriteIds(folder / "ids.npy", {2, 2}, {0, 7, -3, 1000000});
-  const Outcome outcome = Run({"cossin", "--head-dim", "4", "--positions", folder / "ids.npy", "--dtype",
-                               "bf16", "--out", folder / "out"});
+  const Outcome outcome =
+      Run({"cossin", "--head-dim", "4", "--positions", folder / "ids.npy", "--dtype", "bf16", "--out", folder / "out"});
   REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
   const io::Array cos = ReadNpy(folder / "out/cos.npy");
   CHECK(cos.type == io::ElementType::u16);
   CHECK(cos.shape == std::vector<int64_t>{2, 2, 2});
   CHECK(cos.data<uint16_t>()[0] == 0x3f80);  // cos 0 = 1 as bf16
   CheckFails(Run({"cossin", "--head-dim", "4", "--positions", "8:0", "--out", folder / "out"}), {"8:0"});
-  CheckFails(Run({"cossin", "--head-dim", "4", "--positions", folder / "no.npy", "--out", folder / "out"}),
-             {"no.npy"});
-  CheckFails(
-      Run({"cossin", "--head-dim", "4", "--positions", "0", "--form", "square", "--out", folder / "out"}),
-      {"square", "doubled-halves"});
+  CheckFails(Run({"cossin", "--head-dim", "4", "--positions", folder / "no.npy", "--out", folder / "out"}), {"no.npy"});
+  CheckFails(Run({"cossin", "--head-dim", "4", "--positions", "0", "--form", "square", "--out", folder / "out"}),
+             {"square", "doubled-halves"});
 }
 
 }  // namespace

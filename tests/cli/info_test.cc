@@ -21,8 +21,8 @@ TEST_CASE("info says version, targets and threads") {
   REQUIRE(outcome.code == 0);
   CHECK(outcome.err == "");
   const Json json = outcome.json();
-  CHECK(KeysOf(json) == std::set<std::string>{"version", "target", "targets_compiled", "targets_supported",
-                                              "threads", "tbb"});
+  CHECK(KeysOf(json) ==
+        std::set<std::string>{"version", "target", "targets_compiled", "targets_supported", "threads", "tbb"});
   CHECK(json["version"] == simdrope_version());
   REQUIRE(json["targets_supported"].size() >= 1);
   CHECK(json["target"] == json["targets_supported"][0]);
@@ -73,8 +73,7 @@ TEST_CASE("check covers every supported target, dtype and pairing") {
   CHECK(json["fused_targets_agree"] == true);
   std::set<std::string> seen;
   for (const Json& row : json["rows"]) {
-    seen.insert(row["target"].get<std::string>() + row["dtype"].get<std::string>() +
-                row["pairing"].get<std::string>());
+    seen.insert(row["target"].get<std::string>() + row["dtype"].get<std::string>() + row["pairing"].get<std::string>());
     CHECK(row["elements"].get<int>() > 100000);
     CHECK(row["worst_ulp"].get<double>() > 0.4);  // inputs that ask nothing would show no error
     CHECK(row["worst_ulp"].get<double>() <= row["bound_ulp"].get<double>());

@@ -24,9 +24,7 @@ struct Model {
     const io::Array& kept = arrays.back();
     entries.push_back({name, type, shape, kept.bytes.data(), kept.bytes.size()});
   }
-  void Write(const std::string& path) const {
-    REQUIRE(io::write_safetensors(path, entries, {{"format", "pt"}}).ok());
-  }
+  void Write(const std::string& path) const { REQUIRE(io::write_safetensors(path, entries, {{"format", "pt"}}).ok()); }
 };
 
 Model SmallModel() {
@@ -43,8 +41,7 @@ Model SmallModel() {
   return model;
 }
 
-Arguments Command(const std::string& from, const std::string& to, const std::string& model,
-                  const std::string& out) {
+Arguments Command(const std::string& from, const std::string& to, const std::string& model, const std::string& out) {
   return {"permute", "--from", from, "--to", to, model, "--out", out, "--head-dim", std::to_string(kHeadDim)};
 }
 
@@ -77,15 +74,13 @@ TEST_CASE("permute reorders Q and K alone, and its inverse restores the file") {
     CAPTURE(entry.name);
     const io::Array after = Tensor(folder / "b.safetensors", entry.name);
     REQUIRE(after.bytes.size() == entry.bytes);
-    const bool is_moved =
-        entry.name.find(".q_") != std::string::npos || entry.name.find(".k_") != std::string::npos;
+    const bool is_moved = entry.name.find(".q_") != std::string::npos || entry.name.find(".k_") != std::string::npos;
     const size_t row = entry.bytes / static_cast<size_t>(entry.shape[0]);
     for (int64_t r = 0; r < entry.shape[0]; ++r) {
       const int64_t head = r / kHeadDim * kHeadDim, within = r % kHeadDim, pairs = kHeadDim / 2;
       const int64_t source = is_moved ? head + (within < pairs ? 2 * within : 2 * (within - pairs) + 1) : r;
       for (size_t b = 0; b < row; ++b) {
-        CHECK(after.bytes[static_cast<size_t>(r) * row + b] ==
-              entry.data[static_cast<size_t>(source) * row + b]);
+        CHECK(after.bytes[static_cast<size_t>(r) * row + b] == entry.data[static_cast<size_t>(source) * row + b]);
       }
     }
     reordered += is_moved;
@@ -105,8 +100,8 @@ TEST_CASE("permute keeps a header that another program wrote, byte for byte") {
   file[0] = static_cast<char>(header.size());
   file += header + "abcdXY";
   WriteText(folder / "a.safetensors", file);
-  const Outcome outcome = Run({"permute", "--from", "interleaved", "--to", "half", folder / "a.safetensors",
-                               "--out", folder / "b.safetensors", "--head-dim", "4"});
+  const Outcome outcome = Run({"permute", "--from", "interleaved", "--to", "half", folder / "a.safetensors", "--out",
+                               folder / "b.safetensors", "--head-dim", "4"});
   REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
   const std::string expected = file.substr(0, file.size() - 6) + "acbdXY";
   CHECK(ReadText(folder / "b.safetensors") == expected);

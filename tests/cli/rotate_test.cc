@@ -20,8 +20,7 @@ const float* Floats(const io::Array& array) {
 float Rotated(const std::vector<float>& head, size_t begin, int head_dim, int element, double position) {
   const int pairs = head_dim / 2, pair = element % pairs;
   const double angle = position * std::pow(100.0, -2.0 * pair / head_dim);
-  const double x = head[begin + static_cast<size_t>(pair)],
-               y = head[begin + static_cast<size_t>(pair + pairs)];
+  const double x = head[begin + static_cast<size_t>(pair)], y = head[begin + static_cast<size_t>(pair + pairs)];
   return static_cast<float>(element < pairs ? x * std::cos(angle) - y * std::sin(angle)
                                             : y * std::cos(angle) + x * std::sin(angle));
 }
@@ -97,8 +96,7 @@ TEST_CASE("inverse undoes it; ids, layouts and ranks agree") {
   const io::Array other = rotate({"--q", folder / "bhsd.npy", "--layout", "bhsd", "--positions", "100"});
   for (size_t s = 0; s < 5; ++s) {
     for (size_t h = 0; h < 2; ++h) {
-      for (size_t e = 0; e < 6; ++e)
-        CHECK(Floats(other)[(h * 5 + s) * 6 + e] == Floats(start)[(s * 2 + h) * 6 + e]);
+      for (size_t e = 0; e < 6; ++e) CHECK(Floats(other)[(h * 5 + s) * 6 + e] == Floats(start)[(s * 2 + h) * 6 + e]);
     }
   }
 }
@@ -108,8 +106,8 @@ TEST_CASE("a window of the head, padding, packed sequences, another pairing out"
   const std::vector<float> q = Noise(4 * 1 * 8, 4);
   WriteFloats(folder / "q.npy", {1, 4, 1, 8}, q);
   const std::string out = folder / "out";
-  REQUIRE(Run({"rotate", "--q", folder / "q.npy", "--rotary-dim", "4", "--rotary-offset", "2", "--positions",
-               "5", "--check", "--out", out})
+  REQUIRE(Run({"rotate", "--q", folder / "q.npy", "--rotary-dim", "4", "--rotary-offset", "2", "--positions", "5",
+               "--check", "--out", out})
               .code == 0);
   const io::Array window = ReadNpy(out + "/q.npy");
   int changed = 0;
@@ -122,9 +120,9 @@ TEST_CASE("a window of the head, padding, packed sequences, another pairing out"
   CHECK(changed == 16);
 
   WriteIds(folder / "ids.npy", {4}, {7, -1, 8, -1});
-  REQUIRE(Run({"rotate", "--q", folder / "q.npy", "--positions", folder / "ids.npy", "--padding", "--check",
-               "--out", out})
-              .code == 0);
+  REQUIRE(
+      Run({"rotate", "--q", folder / "q.npy", "--positions", folder / "ids.npy", "--padding", "--check", "--out", out})
+          .code == 0);
   const io::Array padded = ReadNpy(out + "/q.npy");
   for (size_t e = 0; e < 8; ++e) {
     CHECK(Floats(padded)[8 + e] == q[8 + e]);
@@ -134,8 +132,8 @@ TEST_CASE("a window of the head, padding, packed sequences, another pairing out"
 
   WriteFloats(folder / "thd.npy", {4, 1, 8}, q);
   WriteIds(folder / "cu.npy", {4}, {0, 1, 1, 4});
-  REQUIRE(Run({"rotate", "--q", folder / "thd.npy", "--layout", "thd", "--cu-seqlens", folder / "cu.npy",
-               "--check", "--out", out})
+  REQUIRE(Run({"rotate", "--q", folder / "thd.npy", "--layout", "thd", "--cu-seqlens", folder / "cu.npy", "--check",
+               "--out", out})
               .code == 0);
   const io::Array packed = ReadNpy(out + "/q.npy");
   for (size_t e = 0; e < 16; ++e) CHECK(Floats(packed)[e] == q[e]);  // both tokens stand at position 0
@@ -143,8 +141,8 @@ TEST_CASE("a window of the head, padding, packed sequences, another pairing out"
 
   REQUIRE(Run({"rotate", "--q", folder / "q.npy", "--positions", "5", "--out", out}).code == 0);
   const io::Array plain = ReadNpy(out + "/q.npy");
-  REQUIRE(Run({"rotate", "--q", folder / "q.npy", "--positions", "5", "--out-pairing", "interleaved",
-               "--check", "--out", out})
+  REQUIRE(Run({"rotate", "--q", folder / "q.npy", "--positions", "5", "--out-pairing", "interleaved", "--check",
+               "--out", out})
               .code == 0);
   const io::Array paired = ReadNpy(out + "/q.npy");
   for (size_t t = 0; t < 4; ++t) {
@@ -159,10 +157,10 @@ TEST_CASE("safetensors and 16-bit types, in and out") {
   const Folder folder;
   io::Array q = io::Array::zeros(io::ElementType::bf16, {1, 2, 2, 4});
   for (int i = 0; i < 16; ++i) q.data<uint16_t>()[i] = static_cast<uint16_t>(0x3f80 + 5 * i);
-  REQUIRE(io::write_safetensors(folder / "in.safetensors",
-                                {{"other", q.type, q.shape, q.bytes.data(), q.bytes.size()},
-                                 {"layer.q", q.type, q.shape, q.bytes.data(), q.bytes.size()}})
-              .ok());
+  REQUIRE(
+      io::write_safetensors(folder / "in.safetensors", {{"other", q.type, q.shape, q.bytes.data(), q.bytes.size()},
+                                                        {"layer.q", q.type, q.shape, q.bytes.data(), q.bytes.size()}})
+          .ok());
   REQUIRE(io::write_npy(folder / "q.npy", q).ok());
   const std::string named = (folder / "in.safetensors") + ":layer.q";
 
@@ -175,25 +173,22 @@ TEST_CASE("safetensors and 16-bit types, in and out") {
   CHECK(ReadNpy(folder / "out2/q.npy").bytes == from_safetensors.bytes);
   CHECK(from_safetensors.bytes != q.bytes);
 
-  REQUIRE(Run({"rotate", "--q", named, "--positions", "3", "--check", "--out", folder / "out.safetensors"})
-              .code == 0);
+  REQUIRE(Run({"rotate", "--q", named, "--positions", "3", "--check", "--out", folder / "out.safetensors"}).code == 0);
   auto written = io::Safetensors::open(folder / "out.safetensors");
   REQUIRE(written.ok());
   REQUIRE(written->find("q") != nullptr);
   CHECK(written->find("q")->type == io::ElementType::bf16);
 
   for (const char* dtype : {"f32", "f16", "bf16"}) {
-    const Outcome outcome = Run({"rotate", "--q", named, "--positions", "3", "--out-dtype", dtype, "--check",
-                                 "--out", folder / "out3", "--json"});
+    const Outcome outcome = Run({"rotate", "--q", named, "--positions", "3", "--out-dtype", dtype, "--check", "--out",
+                                 folder / "out3", "--json"});
     REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
     CHECK(outcome.json()["q"]["out_dtype"] == dtype);
     CHECK(outcome.json()["check"]["worst_ulp"].get<double>() > 0);
   }
   CheckFails(Run({"rotate", "--q", folder / "q.npy", "--out", folder / "out"}), {"u16", "--dtype bf16"});
-  CheckFails(Run({"rotate", "--q", folder / "in.safetensors", "--out", folder / "out"}),
-             {"in.safetensors", ":NAME"});
-  CheckFails(Run({"rotate", "--q", (folder / "in.safetensors") + ":nope", "--out", folder / "out"}),
-             {"nope"});
+  CheckFails(Run({"rotate", "--q", folder / "in.safetensors", "--out", folder / "out"}), {"in.safetensors", ":NAME"});
+  CheckFails(Run({"rotate", "--q", (folder / "in.safetensors") + ":nope", "--out", folder / "out"}), {"nope"});
 }
 
 TEST_CASE("a table of the caller's is looked up by position") {
@@ -201,16 +196,14 @@ TEST_CASE("a table of the caller's is looked up by position") {
   const std::vector<float> q = Noise(3 * 2 * 8, 5);
   WriteFloats(folder / "q.npy", {1, 3, 2, 8}, q);
   WriteIds(folder / "ids.npy", {1, 3}, {2, 0, 5});
-  REQUIRE(
-      Run({"rotate", "--q", folder / "q.npy", "--positions", folder / "ids.npy", "--out", folder / "want"})
-          .code == 0);
+  REQUIRE(Run({"rotate", "--q", folder / "q.npy", "--positions", folder / "ids.npy", "--out", folder / "want"}).code ==
+          0);
   const io::Array want = ReadNpy(folder / "want/q.npy");
   int forms = 0;
   for (const char* form : {"half", "doubled-halves", "doubled-elements", "cos-sin", "sin-cos", "complex"}) {
     CAPTURE(form);
     const std::string table = folder / form;
-    REQUIRE(Run({"cossin", "--head-dim", "8", "--positions", "0:6", "--form", form, "--out", table}).code ==
-            0);
+    REQUIRE(Run({"cossin", "--head-dim", "8", "--positions", "0:6", "--form", form, "--out", table}).code == 0);
     const bool joined = std::filesystem::exists(table + "/cos_sin.npy");
     Arguments arguments = {"rotate", "--q", folder / "q.npy", "--positions", folder / "ids.npy",
                            "--form", form,  "--check",        "--out",       folder / "got"};
@@ -229,17 +222,15 @@ TEST_CASE("a table of the caller's is looked up by position") {
                   folder / "half/cos.npy", "--sin", folder / "half/sin.npy", "--out", folder / "none"}),
              {"positions[1]", "6", "6 rows"});
   CHECK(!std::filesystem::exists(folder / "none"));
-  CheckFails(
-      Run({"rotate", "--q", folder / "q.npy", "--cos", folder / "half/cos.npy", "--out", folder / "none"}),
-      {"--sin"});
+  CheckFails(Run({"rotate", "--q", folder / "q.npy", "--cos", folder / "half/cos.npy", "--out", folder / "none"}),
+             {"--sin"});
 }
 
 TEST_CASE("check and expectations fail with exit code 1") {
   const Folder folder;
   const std::vector<float> q = Noise(2 * 8, 6);
   WriteFloats(folder / "q.npy", {1, 2, 1, 8}, q);
-  const Arguments base = {"rotate", "--q",   folder / "q.npy", "--positions",
-                          "1",      "--out", folder / "out",   "--expect-q"};
+  const Arguments base = {"rotate", "--q", folder / "q.npy", "--positions", "1", "--out", folder / "out", "--expect-q"};
   const auto with = [&](const Arguments& more) {
     Arguments all = base;
     all.insert(all.end(), more.begin(), more.end());
@@ -272,8 +263,7 @@ TEST_CASE("rotate refuses bad input in one line") {
   CheckFails(Run({"rotate", "--q", q, "--layout", "sbhd", "--out", out}), {"sbhd", "bshd"});
   CheckFails(Run({"rotate", "--q", q, "--layout", "thd", "--out", out}), {"[1, 2, 2, 8]", "thd"});
   CheckFails(Run({"rotate", "--q", q, "--k", folder / "long.npy", "--out", out}), {"2 tokens", "3"});
-  CheckFails(Run({"rotate", "--q", q, "--positions", folder / "ids.npy", "--out", out}),
-             {"3 positions", "2 tokens"});
+  CheckFails(Run({"rotate", "--q", q, "--positions", folder / "ids.npy", "--out", out}), {"3 positions", "2 tokens"});
   CheckFails(Run({"rotate", "--q", q, "--positions", folder / "ids4.npy", "--out", out}), {"rank 4"});
   CheckFails(Run({"rotate", "--q", folder / "ids.npy", "--out", out}), {"i64"});
   CheckFails(Run({"rotate", "--q", q, "--theta", "-1", "--out", out}), {"theta", "-1"});
@@ -302,8 +292,7 @@ TEST_CASE("a config's RoPE rotates arrays of its shape") {
 
 TEST_CASE("stories260k: real Q and K of layers 0 to 2") {
   const char* chosen = std::getenv("SIMDROPE_VECTORS");
-  const std::string vectors =
-      std::string(chosen == nullptr ? SIMDROPE_DEFAULT_VECTORS : chosen) + "/stories260k";
+  const std::string vectors = std::string(chosen == nullptr ? SIMDROPE_DEFAULT_VECTORS : chosen) + "/stories260k";
   if (!std::filesystem::exists(vectors)) {
     MESSAGE("no vectors at ", vectors, " (SIMDROPE_VECTORS): not run");
     return;

@@ -76,16 +76,14 @@ io::Array ReadNpy(const std::string& path) {
   return *std::move(array);
 }
 
-void WriteFloats(const std::string& path, const std::vector<int64_t>& shape,
-                 const std::vector<float>& values) {
+void WriteFloats(const std::string& path, const std::vector<int64_t>& shape, const std::vector<float>& values) {
   io::Array array = io::Array::zeros(io::ElementType::f32, shape);
   REQUIRE(array.size() == static_cast<int64_t>(values.size()));
   std::copy(values.begin(), values.end(), array.data<float>());
   REQUIRE(io::write_npy(path, array).ok());
 }
 
-void WriteIds(const std::string& path, const std::vector<int64_t>& shape,
-              const std::vector<int64_t>& values) {
+void WriteIds(const std::string& path, const std::vector<int64_t>& shape, const std::vector<int64_t>& values) {
   io::Array array = io::Array::zeros(io::ElementType::i64, shape);
   REQUIRE(array.size() == static_cast<int64_t>(values.size()));
   std::copy(values.begin(), values.end(), array.data<int64_t>());
@@ -108,8 +106,7 @@ void CheckFails(const Outcome& outcome, const std::vector<std::string>& words) {
   CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
   CHECK(outcome.err.rfind("simdrope: ", 0) == 0);
   REQUIRE(!words.empty());
-  for (const std::string& word : words)
-    CHECK_MESSAGE(outcome.err.find(word) != std::string::npos, "no ", word);
+  for (const std::string& word : words) CHECK_MESSAGE(outcome.err.find(word) != std::string::npos, "no ", word);
 }
 
 }  // namespace simdrope::test

@@ -39,8 +39,7 @@ class Folder {
 std::string ReadText(const std::string& path);
 void WriteText(const std::string& path, const std::string& text);
 io::Array ReadNpy(const std::string& path);
-void WriteFloats(const std::string& path, const std::vector<int64_t>& shape,
-                 const std::vector<float>& values);
+void WriteFloats(const std::string& path, const std::vector<int64_t>& shape, const std::vector<float>& values);
 void WriteIds(const std::string& path, const std::vector<int64_t>& shape, const std::vector<int64_t>& values);
 // Numbers in [-1, 1), the same for the same seed.
 std::vector<float> Noise(size_t count, uint32_t seed);

@@ -68,8 +68,7 @@ std::string RunRope(const Case& c, const OnnxRotary& node) {
   if (!status) return status.message();
   std::vector<double> got;
   const size_t size = static_cast<size_t>(simdrope::size_of(node.out));
-  for (size_t i = 0; i < x.size(); ++i)
-    got.push_back(testing::Load(static_cast<char*>(out.data) + i * size, node.out));
+  for (size_t i = 0; i < x.size(); ++i) got.push_back(testing::Load(static_cast<char*>(out.data) + i * size, node.out));
   return CompareWith(c, node, got);
 }
 
@@ -121,25 +120,21 @@ Outcome RunPackedQkv(const Case& c) {
                 q_heads = resolved.at("num_heads"), k_heads = resolved.at("kv_num_heads");
   const Array input = c.array("input"), cos = c.array("cos"), sin = c.array("sin");
   std::vector<float> x(input.values.begin(), input.values.end()), y(x.size());
-  std::vector<float> cos_table(cos.values.begin(), cos.values.end()),
-      sin_table(sin.values.begin(), sin.values.end());
+  std::vector<float> cos_table(cos.values.begin(), cos.values.end()), sin_table(sin.values.begin(), sin.values.end());
   const simdrope::CosSinView rows(
       simdrope::Table(cos_table.data(), sin_table.data(), cos.shape[0], static_cast<int>(cos.shape[1])));
   const auto packed = [&](std::vector<float>& data) {
-    return simdrope::packed_qkv(simdrope::bhsd(data.data(), batch, seq, q_heads + 2 * k_heads, head_dim),
-                                q_heads, k_heads);
+    return simdrope::packed_qkv(simdrope::bhsd(data.data(), batch, seq, q_heads + 2 * k_heads, head_dim), q_heads,
+                                k_heads);
   };
   const auto compare = [&](const std::vector<float>& got) {
     return Compare(std::vector<double>(got.begin(), got.end()), c.array("expected").values,
                    ToleranceOf(c, simdrope::f32));
   };
-  if (const auto status = simdrope::apply(rows, packed(x), packed(y)); !status)
-    return Outcome::Fail(status.message());
-  if (const std::string mismatch = compare(y); !mismatch.empty())
-    return Outcome::Fail("split out: " + mismatch);
+  if (const auto status = simdrope::apply(rows, packed(x), packed(y)); !status) return Outcome::Fail(status.message());
+  if (const std::string mismatch = compare(y); !mismatch.empty()) return Outcome::Fail("split out: " + mismatch);
   if (const auto status = simdrope::apply(rows, packed(x)); !status) return Outcome::Fail(status.message());
-  if (const std::string mismatch = compare(x); !mismatch.empty())
-    return Outcome::Fail("in place: " + mismatch);
+  if (const std::string mismatch = compare(x); !mismatch.empty()) return Outcome::Fail("in place: " + mismatch);
   Outcome outcome;
   outcome.runs = 2;
   return outcome;

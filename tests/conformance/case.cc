@@ -60,16 +60,15 @@ Tolerance ToleranceOf(const Case& c, Dtype dtype) {
   return {atol, rtol};
 }
 
-std::string Compare(const std::vector<double>& got, const std::vector<double>& expected,
-                    Tolerance tolerance) {
+std::string Compare(const std::vector<double>& got, const std::vector<double>& expected, Tolerance tolerance) {
   if (got.size() != expected.size()) {
     return "has " + std::to_string(got.size()) + " elements, expected " + std::to_string(expected.size());
   }
   for (size_t i = 0; i < got.size(); ++i) {
     if (std::fabs(got[i] - expected[i]) <= tolerance.atol + tolerance.rtol * std::fabs(expected[i])) continue;
     char text[128];
-    std::snprintf(text, sizeof(text), "element %zu = %.9g, expected %.9g (atol %g, rtol %g)", i, got[i],
-                  expected[i], tolerance.atol, tolerance.rtol);
+    std::snprintf(text, sizeof(text), "element %zu = %.9g, expected %.9g (atol %g, rtol %g)", i, got[i], expected[i],
+                  tolerance.atol, tolerance.rtol);
     return text;
   }
   return "";

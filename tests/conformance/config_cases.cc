@@ -93,8 +93,7 @@ Outcome RunAttentionFactor(const Case& c) {
   config["rope_parameters"]["attention_factor"] = 0.5;
   const auto explicit_rope = RopeOf(config, SeqLenOf(c));
   if (!explicit_rope) return Outcome::Fail(explicit_rope.status().message());
-  if (explicit_rope->info().attention_factor != 0.5)
-    return Outcome::Fail("an explicit attention factor does not win");
+  if (explicit_rope->info().attention_factor != 0.5) return Outcome::Fail("an explicit attention factor does not win");
   Outcome outcome;
   outcome.runs = 2;
   return outcome;

@@ -72,11 +72,11 @@ int RunAll() {
                 id.c_str(), remark.c_str());
   }
   for (const auto& [kind, count] : kinds) {
-    std::printf("%-18s %3d passed, %d failed, %d skipped, run in %d ways\n", kind.c_str(), count.passed,
-                count.failed, count.skipped, count.runs);
+    std::printf("%-18s %3d passed, %d failed, %d skipped, run in %d ways\n", kind.c_str(), count.passed, count.failed,
+                count.skipped, count.runs);
   }
-  std::printf("test cases: %d | %d passed | %d failed | %d skipped\n", total.passed + total.failed,
-              total.passed, total.failed, total.skipped);
+  std::printf("test cases: %d | %d passed | %d failed | %d skipped\n", total.passed + total.failed, total.passed,
+              total.failed, total.skipped);
   return total.failed > 0 || total.passed == 0 ? 1 : 0;
 }
 

@@ -17,8 +17,7 @@ struct Elements {
   Elements(const Array& array, Dtype dtype)
       : bytes(array.values.size() * static_cast<size_t>(simdrope::size_of(dtype))) {
     const size_t size = static_cast<size_t>(simdrope::size_of(dtype));
-    for (size_t i = 0; i < array.values.size(); ++i)
-      testing::Store(array.values[i], dtype, bytes.data() + i * size);
+    for (size_t i = 0; i < array.values.size(); ++i) testing::Store(array.values[i], dtype, bytes.data() + i * size);
   }
 };
 
@@ -36,16 +35,14 @@ struct Heads {
 Status HeadsOf(const OnnxRotary& node, Heads* heads) {
   const std::vector<int64_t>& s = node.input.shape;
   if (s.size() == 4) {
-    *heads =
-        node.seq_before_heads ? Heads{s[0], s[1], s[2], s[3], true} : Heads{s[0], s[2], s[1], s[3], false};
+    *heads = node.seq_before_heads ? Heads{s[0], s[1], s[2], s[3], true} : Heads{s[0], s[2], s[1], s[3], false};
     return Status();
   }
   if (s.size() != 3) return Reject("input has rank " + std::to_string(s.size()));
   const int64_t width = node.cos.shape.back();
   const int64_t count = node.num_heads > 0 ? node.num_heads : s[2] / (2 * width);
   if (count == 0 || s[2] % count != 0) {
-    return Reject("hidden size " + std::to_string(s[2]) + " is not a multiple of " + std::to_string(count) +
-                  " heads");
+    return Reject("hidden size " + std::to_string(s[2]) + " is not a multiple of " + std::to_string(count) + " heads");
   }
   *heads = {s[0], s[1], count, s[2] / count, true};
   return Status();
@@ -94,8 +91,7 @@ simdrope::Result<std::vector<double>> OnnxRotary::Run() const {
   view.rotary_dim = static_cast<int32_t>(rotary_dim == 0 ? heads.head_dim : rotary_dim);
   view.magnitude = scale;
   view.out_of_range = out_of_range;
-  const std::vector<uint8_t> axes =
-      sections.empty() ? std::vector<uint8_t>() : AxesOf(*this, view.rotary_dim / 2);
+  const std::vector<uint8_t> axes = sections.empty() ? std::vector<uint8_t>() : AxesOf(*this, view.rotary_dim / 2);
   if (!axes.empty()) view.pair_axis = axes.data();
   const std::vector<int64_t> ids = position_ids ? position_ids->integers() : std::vector<int64_t>();
   if (position_ids) {
@@ -105,8 +101,7 @@ simdrope::Result<std::vector<double>> OnnxRotary::Run() const {
                                             ids.data(), shape.size() == 3 ? static_cast<int>(shape[0]) : 1,
                                             shape[shape.size() - 2], shape.back());
   }
-  const Status status =
-      simdrope::apply(view, simdrope::QKV(heads.View(x.bytes.data(), in)), heads.View(y.data(), out));
+  const Status status = simdrope::apply(view, simdrope::QKV(heads.View(x.bytes.data(), in)), heads.View(y.data(), out));
   if (!status) return status;
   std::vector<double> values;
   for (size_t i = 0; i < input.values.size(); ++i) {
@@ -122,8 +117,7 @@ OnnxRotary OnnxOf(const Case& c) {
   node.num_heads = attributes.value("num_heads", 0);
   node.rotary_dim = attributes.value("rotary_embedding_dim", 0);
   node.scale = attributes.value("scale", 1.0f);
-  if (attributes.contains("mrope_section"))
-    node.sections = attributes["mrope_section"].get<std::vector<int64_t>>();
+  if (attributes.contains("mrope_section")) node.sections = attributes["mrope_section"].get<std::vector<int64_t>>();
   node.interleaved_sections = attributes.value("mrope_layout", 0) == 1;
   return node;
 }

@@ -10,8 +10,7 @@ std::vector<int64_t> PositionsOf(const Json& positions) {
   const std::string text = positions;
   const size_t dots = text.find("..");
   std::vector<int64_t> all;
-  for (int64_t p = std::stoll(text.substr(0, dots)); p <= std::stoll(text.substr(dots + 2)); ++p)
-    all.push_back(p);
+  for (int64_t p = std::stoll(text.substr(0, dots)); p <= std::stoll(text.substr(dots + 2)); ++p) all.push_back(p);
   return all;
 }
 
@@ -31,11 +30,10 @@ Outcome RunTable(const Case& c) {
     if (!rope) return Outcome::Fail(rope.status().message());
     const auto rows = rope->cos_sin(simdrope::Positions::per_token(positions.data(), count), 1, count);
     if (!rows) return Outcome::Fail(rows.status().message());
-    for (const auto& [table, expected] :
-         {std::pair(rows->view().table.cos, &cos), {rows->view().table.sin, &sin}}) {
+    for (const auto& [table, expected] : {std::pair(rows->view().table.cos, &cos), {rows->view().table.sin, &sin}}) {
       const float* values = static_cast<const float*>(table);
-      const std::string mismatch = Compare(std::vector<double>(values, values + expected->size()),
-                                           expected->values, ToleranceOf(c, simdrope::f32));
+      const std::string mismatch = Compare(std::vector<double>(values, values + expected->size()), expected->values,
+                                           ToleranceOf(c, simdrope::f32));
       if (!mismatch.empty()) return Outcome::Fail(mismatch);
     }
     ++outcome.runs;

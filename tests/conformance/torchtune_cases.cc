@@ -83,8 +83,7 @@ Outcome RunRotation(const Case& c, const Json& spec) {
   Aggregate aggregate;
   for (int64_t b = 0; b < shape[0]; ++b) {
     normal.Fill(x.data(), static_cast<int64_t>(x.size()));
-    const auto status =
-        simdrope::apply(rope->stream(), simdrope::bshd(x.data(), 1, shape[1], shape[2], shape[3]));
+    const auto status = simdrope::apply(rope->stream(), simdrope::bshd(x.data(), 1, shape[1], shape[2], shape[3]));
     if (!status) return Outcome::Fail(status.message());
     aggregate.Add(x.data(), static_cast<int64_t>(x.size()));
   }

@@ -10,8 +10,8 @@ std::string repeated(const char* number, int count) {
 
 // The lists of LongRoPE, at their right length; the published numbers are not repeated here.
 std::string longrope(int pairs, const char* type) {
-  return R"("rope_scaling": {"type": ")" + std::string(type) + R"(", "short_factor": )" +
-         repeated("1.25", pairs) + R"(, "long_factor": )" + repeated("24.5", pairs) + "}";
+  return R"("rope_scaling": {"type": ")" + std::string(type) + R"(", "short_factor": )" + repeated("1.25", pairs) +
+         R"(, "long_factor": )" + repeated("24.5", pairs) + "}";
 }
 
 constexpr simdrope_pairing kHalf = SIMDROPE_HALF;

@@ -22,8 +22,8 @@ struct ExpectedRope {
 
 struct CatalogueEntry {
   const char* model;
-  std::string config;   // the keys of the published config.json that bear on RoPE
-  const char* checked;  // where these values were seen besides the model's own page; "": nowhere else
+  std::string config;               // the keys of the published config.json that bear on RoPE
+  const char* checked;              // where these values were seen besides the model's own page; "": nowhere else
   std::vector<ExpectedRope> ropes;  // the kinds that rotate
   int nope_layers = 0;
 };

@@ -37,8 +37,7 @@ void check_refused(const std::string& file, const std::string& reason) {
 }  // namespace
 
 TEST_CASE("gguf: sizes, heads and theta") {
-  const io::Model m =
-      read(model("llama").u32("llama.rope.dimension_count", 64).f32("llama.rope.freq_base", 5e5f));
+  const io::Model m = read(model("llama").u32("llama.rope.dimension_count", 64).f32("llama.rope.freq_base", 5e5f));
   CHECK(m.model_type == "llama");
   CHECK(m.source == "gguf");
   CHECK(m.max_position == 4096);
@@ -69,8 +68,8 @@ TEST_CASE("gguf: linear scaling in both spellings, and type none") {
   const auto scaling = [](GgufWriter file) { return read(file).ropes[0].config.scaling; };
   CHECK(scaling(model("qwen2").f32("qwen2.rope.scaling.factor", 4)).type == SIMDROPE_SCALING_LINEAR);
   CHECK(scaling(model("qwen2").f32("qwen2.rope.scale_linear", 4)).factor == 4);
-  CHECK(scaling(model("qwen2").f32("qwen2.rope.scaling.factor", 4).text("qwen2.rope.scaling.type", "none"))
-            .type == SIMDROPE_SCALING_NONE);
+  CHECK(scaling(model("qwen2").f32("qwen2.rope.scaling.factor", 4).text("qwen2.rope.scaling.type", "none")).type ==
+        SIMDROPE_SCALING_NONE);
 }
 
 TEST_CASE("gguf: YaRN, and the magnitude that llama.cpp arrives at") {
@@ -101,8 +100,7 @@ TEST_CASE("gguf: YaRN, and the magnitude that llama.cpp arrives at") {
 TEST_CASE("gguf: tensors of frequency factors") {
   std::vector<float> factors(32);
   for (int i = 0; i < 32; ++i) factors[static_cast<size_t>(i)] = 1.0f + static_cast<float>(i);
-  const simdrope_scaling s =
-      read(model("llama").tensor("rope_freqs.weight", factors)).ropes[0].config.scaling;
+  const simdrope_scaling s = read(model("llama").tensor("rope_freqs.weight", factors)).ropes[0].config.scaling;
   CHECK(s.type == SIMDROPE_SCALING_FREQ_FACTORS);
   CHECK(s.factor_count == 32);
   CHECK(s.factors[31] == 32);
@@ -125,8 +123,7 @@ TEST_CASE("gguf: tensors of frequency factors") {
   CHECK(l.seq_len == 100000);
 
   check_refused(model("llama").tensor("rope_freqs.weight", {1, 2}).file(), "2 elements for 32 pairs");
-  check_refused(model("llama").tensor("rope_factors_long.weight", factors).file(),
-                "rope_factors_short.weight");
+  check_refused(model("llama").tensor("rope_factors_long.weight", factors).file(), "rope_factors_short.weight");
 }
 
 TEST_CASE("gguf: kinds of layers") {

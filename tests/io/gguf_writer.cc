@@ -64,8 +64,8 @@ GgufWriter& GgufWriter::texts(std::string_view key, const std::vector<std::strin
 }
 
 GgufWriter& GgufWriter::tensor(std::string_view name, const std::vector<float>& values) {
-  tensors_ += sized(name) + raw(uint32_t{1}) + raw(uint64_t{values.size()}) + raw(uint32_t{0}) +
-              raw(uint64_t{data_.size()});
+  tensors_ +=
+      sized(name) + raw(uint32_t{1}) + raw(uint64_t{values.size()}) + raw(uint32_t{0}) + raw(uint64_t{data_.size()});
   ++tensor_count_;
   for (const float value : values) data_ += raw(value);
   data_.resize((data_.size() + 31) / 32 * 32);
@@ -81,9 +81,7 @@ std::string GgufWriter::file() const {
 std::vector<std::string> gguf_examples() {
   const auto sized_model = [](const std::string& name) {
     GgufWriter file(name);
-    file.u32(name + ".context_length", 4096)
-        .u32(name + ".embedding_length", 512)
-        .u32(name + ".block_count", 8);
+    file.u32(name + ".context_length", 4096).u32(name + ".embedding_length", 512).u32(name + ".block_count", 8);
     file.u32(name + ".attention.head_count", 8).u32(name + ".attention.head_count_kv", 2);
     return file;
   };

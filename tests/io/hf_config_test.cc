@@ -20,8 +20,7 @@ io::Model parse(const std::string& json, const io::ReadOptions& options = {}) {
 
 // The keys of a small llama, and more.
 Config llama(const std::string& more, const io::ReadOptions& options = {}) {
-  return parse(R"({"model_type": "llama", "head_dim": 64, "max_position_embeddings": 8192, )" + more + "}",
-               options)
+  return parse(R"({"model_type": "llama", "head_dim": 64, "max_position_embeddings": 8192, )" + more + "}", options)
       .find("")
       ->config;
 }
@@ -35,8 +34,7 @@ void check_refused(const std::string& json, const std::string& reason) {
 }
 
 void check_llama_refused(const std::string& more, const std::string& reason) {
-  check_refused(R"({"model_type": "llama", "head_dim": 64, "max_position_embeddings": 8192, )" + more + "}",
-                reason);
+  check_refused(R"({"model_type": "llama", "head_dim": 64, "max_position_embeddings": 8192, )" + more + "}", reason);
 }
 
 std::string list_of(const char* number, int count) {
@@ -66,8 +64,7 @@ void check_round_trip(const Config& config) {
 
 TEST_CASE("hf_config: v4 and v5 spellings say the same") {
   const Config v4 = llama(R"("rope_theta": 5e5, "rope_scaling": {"type": "linear", "factor": 4})");
-  const Config v5 =
-      llama(R"("rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 500000})");
+  const Config v5 = llama(R"("rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 500000})");
   CHECK(same(v4, v5));
   CHECK(v4.theta == 500000);
   CHECK(v4.scaling.type == SIMDROPE_SCALING_LINEAR);
@@ -75,18 +72,16 @@ TEST_CASE("hf_config: v4 and v5 spellings say the same") {
 }
 
 TEST_CASE("hf_config: every scaling") {
-  const simdrope_scaling l3 =
-      llama(R"("rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1,
+  const simdrope_scaling l3 = llama(R"("rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1,
       "high_freq_factor": 4, "original_max_position_embeddings": 4096})")
-          .scaling;
+                                  .scaling;
   CHECK(l3.type == SIMDROPE_SCALING_LLAMA3);
   CHECK(l3.original_max_position == 4096);
   CHECK(l3.high_freq_factor == 4);
 
   io::ReadOptions options;
   options.seq_len = 20000;
-  const simdrope_scaling dynamic =
-      llama(R"("rope_scaling": {"type": "dynamic", "factor": 2})", options).scaling;
+  const simdrope_scaling dynamic = llama(R"("rope_scaling": {"type": "dynamic", "factor": 2})", options).scaling;
   CHECK(dynamic.type == SIMDROPE_SCALING_DYNAMIC);
   CHECK(dynamic.original_max_position == 8192);
   CHECK(dynamic.seq_len == 20000);
@@ -97,11 +92,10 @@ TEST_CASE("hf_config: every scaling") {
   CHECK(alpha.type == SIMDROPE_SCALING_NTK);
   CHECK(alpha.factor == 1000);
 
-  const simdrope_scaling yarn =
-      llama(R"("rope_scaling": {"type": "yarn", "original_max_position_embeddings": 2048,
+  const simdrope_scaling yarn = llama(R"("rope_scaling": {"type": "yarn", "original_max_position_embeddings": 2048,
       "beta_fast": 16, "beta_slow": 2, "mscale": 0.7, "mscale_all_dim": 1, "attention_factor": 1.5,
       "truncate": false})")
-          .scaling;
+                                    .scaling;
   CHECK(yarn.type == SIMDROPE_SCALING_YARN);
   CHECK(yarn.factor == 4);  // max / original, where it is absent
   CHECK(yarn.beta_fast == 16);
@@ -112,8 +106,7 @@ TEST_CASE("hf_config: every scaling") {
   CHECK_FALSE(yarn.truncate);
   CHECK(llama(R"("rope_scaling": {"type": "yarn", "factor": 2})").scaling.original_max_position == 8192);
 
-  const std::string lists =
-      R"("short_factor": )" + list_of("1.5", 32) + R"(, "long_factor": )" + list_of("9", 32);
+  const std::string lists = R"("short_factor": )" + list_of("1.5", 32) + R"(, "long_factor": )" + list_of("9", 32);
   for (const char* name : {"longrope", "su"}) {
     const simdrope_scaling longrope =
         llama(R"("original_max_position_embeddings": 1024, "rope_scaling": {"type": ")" + std::string(name) +
@@ -132,8 +125,8 @@ TEST_CASE("hf_config: every scaling") {
     CHECK(longrope.seq_len == 20000);
   }
 
-  const Config proportional = llama(
-      R"("rope_parameters": {"rope_type": "proportional", "partial_rotary_factor": 0.25, "factor": 2})");
+  const Config proportional =
+      llama(R"("rope_parameters": {"rope_type": "proportional", "partial_rotary_factor": 0.25, "factor": 2})");
   CHECK(proportional.scaling.type == SIMDROPE_SCALING_PROPORTIONAL);
   CHECK(proportional.scaling.proportion == 0.25);
   CHECK(proportional.scaling.factor == 2);
@@ -145,31 +138,24 @@ TEST_CASE("hf_config: the type has two names, and rope_type counts") {
       "rope_scaling": {"type": "linear", "rope_type": "default", "factor": 2}})");
   CHECK(m.find("")->config.scaling.type == SIMDROPE_SCALING_NONE);
   CHECK(m.warnings.size() == 2);
-  CHECK(llama(R"("rope_scaling": {"type": "mrope", "rope_type": "default"})").scaling.type ==
-        SIMDROPE_SCALING_NONE);
+  CHECK(llama(R"("rope_scaling": {"type": "mrope", "rope_type": "default"})").scaling.type == SIMDROPE_SCALING_NONE);
 }
 
 TEST_CASE("hf_config: head sizes and rotary parts") {
   const auto config = [](const std::string& json) { return parse(json).find("")->config; };
   CHECK(config(R"({"model_type": "llama", "hidden_size": 512, "num_attention_heads": 8})").head_dim == 64);
-  CHECK(config(R"({"model_type": "llama", "hidden_size": 512, "num_attention_heads": 8, "head_dim": null})")
-            .head_dim == 64);
+  CHECK(config(R"({"model_type": "llama", "hidden_size": 512, "num_attention_heads": 8, "head_dim": null})").head_dim ==
+        64);
   CHECK(config(R"({"model_type": "gemma", "hidden_size": 512, "num_attention_heads": 8})").head_dim == 256);
-  CHECK(config(R"({"model_type": "gpt_neox", "hidden_size": 512, "num_attention_heads": 4})").rotary_dim ==
-        32);
-  CHECK(
-      config(R"({"model_type": "gpt_neox", "hidden_size": 512, "num_attention_heads": 4, "rotary_pct": 1.0})")
-          .rotary_dim == 128);
+  CHECK(config(R"({"model_type": "gpt_neox", "hidden_size": 512, "num_attention_heads": 4})").rotary_dim == 32);
+  CHECK(config(R"({"model_type": "gpt_neox", "hidden_size": 512, "num_attention_heads": 4, "rotary_pct": 1.0})")
+            .rotary_dim == 128);
   CHECK(config(R"({"model_type": "gptj", "n_embd": 1024, "n_head": 8})").rotary_dim == 64);
-  CHECK(config(R"({"model_type": "gptj", "n_embd": 1024, "n_head": 8, "rotary_dim": null})").rotary_dim ==
-        128);
+  CHECK(config(R"({"model_type": "gptj", "n_embd": 1024, "n_head": 8, "rotary_dim": null})").rotary_dim == 128);
   CHECK(config(R"({"model_type": "phi", "hidden_size": 512, "num_attention_heads": 4})").rotary_dim == 64);
-  CHECK(
-      config(
-          R"({"model_type": "stablelm_epoch", "hidden_size": 512, "num_attention_heads": 4, "rope_pct": 0.5})")
-          .rotary_dim == 64);
-  const Config latent =
-      config(R"({"model_type": "deepseek_v3", "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+  CHECK(config(R"({"model_type": "stablelm_epoch", "hidden_size": 512, "num_attention_heads": 4, "rope_pct": 0.5})")
+            .rotary_dim == 64);
+  const Config latent = config(R"({"model_type": "deepseek_v3", "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
                                    "head_dim": 64, "rope_interleave": false})");
   CHECK(latent.head_dim == 192);
   CHECK(latent.rotary_offset == 128);
@@ -182,13 +168,11 @@ TEST_CASE("hf_config: axes") {
         .find("")
         ->config.axes;
   };
-  CHECK(axes("qwen2_vl", R"({"type": "mrope", "mrope_section": [16, 24, 24]})").layout ==
-        SIMDROPE_AXES_SECTIONS);
+  CHECK(axes("qwen2_vl", R"({"type": "mrope", "mrope_section": [16, 24, 24]})").layout == SIMDROPE_AXES_SECTIONS);
   CHECK(axes("qwen3_vl_text", R"({"rope_type": "default", "mrope_section": [24, 20, 20]})").layout ==
         SIMDROPE_AXES_INTERLEAVED);
   CHECK(axes("qwen3_vl_text", "null").sections[0] == 24);  // as its class has it
-  const simdrope_axes ernie =
-      axes("ernie4_5_vl_moe", R"({"type": "default", "mrope_section": [22, 22, 20]})");
+  const simdrope_axes ernie = axes("ernie4_5_vl_moe", R"({"type": "default", "mrope_section": [22, 22, 20]})");
   CHECK(ernie.layout == SIMDROPE_AXES_ALTERNATE);
   CHECK(ernie.sections[0] == 20);  // the file's order is H, W, T
   CHECK(ernie.sections[1] == 22);
@@ -199,8 +183,7 @@ TEST_CASE("hf_config: axes") {
   CHECK(vision.axes.count == 2);
   CHECK(vision.axes.layout == SIMDROPE_AXES_RESTART);
   CHECK(vision.axes.sections[0] == 20);
-  CHECK(parse(R"({"model_type": "pixtral", "head_dim": 64})").find("")->config.axes.layout ==
-        SIMDROPE_AXES_STRIDED);
+  CHECK(parse(R"({"model_type": "pixtral", "head_dim": 64})").find("")->config.axes.layout == SIMDROPE_AXES_STRIDED);
 }
 
 TEST_CASE("hf_config: layers that differ") {
@@ -242,17 +225,15 @@ TEST_CASE("hf_config: layers that differ") {
 }
 
 TEST_CASE("hf_config: temperature, XPos and nested configs") {
-  const Config ministral =
-      llama(R"("rope_parameters": {"rope_type": "yarn", "factor": 16, "llama_4_scaling_beta": 0.1,
+  const Config ministral = llama(R"("rope_parameters": {"rope_type": "yarn", "factor": 16, "llama_4_scaling_beta": 0.1,
       "original_max_position_embeddings": 512})");
   CHECK(ministral.temperature.beta == 0.1);
   CHECK(ministral.temperature.length == 512);
   CHECK(ministral.temperature.offset == 0);
-  const Config nomic =
-      parse(R"({"model_type": "nomic_bert", "n_embd": 768, "n_head": 12, "rotary_emb_scale_base": 512,
+  const Config nomic = parse(R"({"model_type": "nomic_bert", "n_embd": 768, "n_head": 12, "rotary_emb_scale_base": 512,
       "rotary_emb_interleaved": true})")
-          .find("")
-          ->config;
+                           .find("")
+                           ->config;
   CHECK(nomic.xpos.scale_base == 512);
   CHECK(nomic.pairing == simdrope::interleaved);
   CHECK(nomic.theta == 1000);
@@ -275,8 +256,7 @@ TEST_CASE("hf_config: Python's constants are no JSON, but are written into it") 
 
 TEST_CASE("hf_config: what is not understood is named, or warned of") {
   check_llama_refused(R"("rope_magic": 1)", "\"rope_magic\"");
-  check_llama_refused(R"("rope_scaling": {"type": "linear", "factor": 2, "magic": 1})",
-                      "\"rope_scaling.magic\"");
+  check_llama_refused(R"("rope_scaling": {"type": "linear", "factor": 2, "magic": 1})", "\"rope_scaling.magic\"");
   check_llama_refused(R"("rope_scaling": {"type": "magic"})", "\"magic\", which is not known");
   check_llama_refused(R"("rotary_kernel": 1, "yarn_depth": 2)", "\"rotary_kernel\", \"yarn_depth\"");
   check_refused(R"({"model_type": "zebra", "head_dim": 64})", "\"zebra\" is not known");

@@ -30,13 +30,9 @@ class Mutator {
         case 0: bytes[at] = static_cast<char>(pick(256)); break;
         case 1: bytes[at] = static_cast<char>(bytes[at] ^ (1 << pick(8))); break;
         case 2: bytes.resize(at); break;
-        case 3:
-          bytes.insert(at, std::string(1 + static_cast<size_t>(pick(9)), static_cast<char>(pick(256))));
-          break;
+        case 3: bytes.insert(at, std::string(1 + static_cast<size_t>(pick(9)), static_cast<char>(pick(256)))); break;
         case 4: bytes.erase(at, 1 + static_cast<size_t>(pick(16))); break;
-        default:
-          bytes.insert(at, bytes.substr(static_cast<size_t>(pick(static_cast<int>(bytes.size()))), 24));
-          break;
+        default: bytes.insert(at, bytes.substr(static_cast<size_t>(pick(static_cast<int>(bytes.size()))), 24)); break;
       }
     }
     return bytes;
@@ -74,17 +70,16 @@ std::string safetensors(const std::string& header, size_t bytes) {
 }  // namespace
 
 TEST_CASE("hostile: npy") {
-  survive({npy("'fortran_order': False, 'shape': (2, 3), ", 24),
-           npy("'fortran_order': True, 'shape': (2, 3, 1), ", 24)},
-          [](std::string_view file) { return io::parse_npy(io::bytes_of(file)).ok(); });
+  survive(
+      {npy("'fortran_order': False, 'shape': (2, 3), ", 24), npy("'fortran_order': True, 'shape': (2, 3, 1), ", 24)},
+      [](std::string_view file) { return io::parse_npy(io::bytes_of(file)).ok(); });
 }
 
 TEST_CASE("hostile: safetensors") {
-  survive(
-      {safetensors(R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
-                   R"("b":{"dtype":"BF16","shape":[1,2],"data_offsets":[8,12]}})",
-                   12)},
-      [](std::string_view file) { return io::parse_safetensors(io::bytes_of(file)).ok(); });
+  survive({safetensors(R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                       R"("b":{"dtype":"BF16","shape":[1,2],"data_offsets":[8,12]}})",
+                       12)},
+          [](std::string_view file) { return io::parse_safetensors(io::bytes_of(file)).ok(); });
 }
 
 TEST_CASE("hostile: config.json") {

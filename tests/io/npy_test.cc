@@ -65,8 +65,7 @@ TEST_CASE("npy: bf16 is stored as uint16 and stays that on reading") {
   REQUIRE(io::write_npy(file.path(), io::Array::zeros(io::ElementType::bf16, {4})).ok());
   CHECK(file.read().find("'<u2'") != std::string::npos);
   CHECK(io::read_npy(file.path())->type == io::ElementType::u16);
-  CHECK(io::write_npy(file.path(), io::Array::zeros(io::ElementType::f8_e4m3, {4})).code() ==
-        SIMDROPE_UNSUPPORTED);
+  CHECK(io::write_npy(file.path(), io::Array::zeros(io::ElementType::f8_e4m3, {4})).code() == SIMDROPE_UNSUPPORTED);
 }
 
 TEST_CASE("npy: Fortran order is reordered") {
@@ -109,29 +108,22 @@ TEST_CASE("npy: hostile files are refused, and the message says where") {
   check_refused(npy("{'descr': '>f4', 'fortran_order': False, 'shape': (2,), }", "12345678"), "big-endian");
   check_refused(npy("{'descr': '|V2', 'fortran_order': False, 'shape': (2,), }", "1234"), "uint16");
   check_refused(npy("{'descr': '|O', 'fortran_order': False, 'shape': (2,), }", "12345678"), "\"|O\"");
-  check_refused(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,), }", "12345678"),
-                "records");
+  check_refused(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,), }", "12345678"), "records");
   check_refused(npy("{'descr': '<f4', 'fortran_order': False, }", ""), "\"shape\" is missing");
   check_refused(npy("{'descr': '<f4', 'shape': (2,), }", "12345678"), "\"fortran_order\" is missing");
   check_refused(npy("{'fortran_order': False, 'shape': (2,), }", "12345678"), "\"descr\" is missing");
-  check_refused(npy("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", "12345678"),
-                "twice");
-  check_refused(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), 'x': 1, }", "12345678"),
-                "\"x\"");
+  check_refused(npy("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", "12345678"), "twice");
+  check_refused(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), 'x': 1, }", "12345678"), "\"x\"");
   check_refused(npy("{'descr': '<f4', 'fortran_order': 1, 'shape': (2,), }", "12345678"), "True or False");
   check_refused(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-2,), }", "12345678"), "extent");
-  check_refused(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", "12345678"),
-                "takes 12 bytes");
-  check_refused(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", ""),
-                "63 bits");
-  check_refused(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }", ""),
-                "overflows");
+  check_refused(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", "12345678"), "takes 12 bytes");
+  check_refused(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", ""), "63 bits");
+  check_refused(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }", ""), "overflows");
   check_refused(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 4294967296, 4294967296), }", ""),
                 "overflows");
   std::string many;
   for (int i = 0; i < 65; ++i) many += "1, ";
-  check_refused(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (" + many + "), }", "1234"),
-                "64 extents");
+  check_refused(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (" + many + "), }", "1234"), "64 extents");
 }
 
 TEST_CASE("npy: files that cannot be opened or written") {

@@ -13,8 +13,7 @@ TEST_CASE("prompts: text has one position on all axes, and each prompt begins at
 }
 
 TEST_CASE("prompts: an image advances by its longer side") {
-  const auto p =
-      io::mrope_positions(io::PromptModel::qwen2_vl, {{io::text(1), io::image(1, 3), io::text(1)}});
+  const auto p = io::mrope_positions(io::PromptModel::qwen2_vl, {{io::text(1), io::image(1, 3), io::text(1)}});
   REQUIRE(p.ok());
   CHECK(p->ids == Ids{0, 1, 1, 1, 4, 0, 1, 1, 1, 4, 0, 1, 2, 3, 4});
 }

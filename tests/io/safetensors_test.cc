@@ -49,8 +49,7 @@ TEST_CASE("safetensors: what is written is read back, in order") {
     CHECK(read->entries()[i].name == entries[i].name);
     CHECK(read->entries()[i].type == entries[i].type);
     CHECK(read->entries()[i].shape == entries[i].shape);
-    CHECK(std::memcmp(read->entries()[i].data,
-                      entries[i].bytes != 0 ? entries[i].data : read->entries()[i].data,
+    CHECK(std::memcmp(read->entries()[i].data, entries[i].bytes != 0 ? entries[i].data : read->entries()[i].data,
                       entries[i].bytes) == 0);
   }
   CHECK(read->metadata().size() == 2);
@@ -63,8 +62,8 @@ TEST_CASE("safetensors: what is written is read back, in order") {
 TEST_CASE("safetensors: a file may be rewritten from its own mapping") {
   const float values[] = {1, 2};
   const TemporaryFile file("self.safetensors");
-  REQUIRE(io::write_safetensors(
-              file.path(), {{"a", io::ElementType::f32, {2}, reinterpret_cast<const std::byte*>(values), 8}})
+  REQUIRE(io::write_safetensors(file.path(),
+                                {{"a", io::ElementType::f32, {2}, reinterpret_cast<const std::byte*>(values), 8}})
               .ok());
   const std::string before = file.read();
   const auto read = io::Safetensors::open(file.path());
@@ -111,10 +110,8 @@ TEST_CASE("safetensors: hostile files are refused, and the message names the ten
   check_header_refused(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", "data_offsets [8, 0]");
   check_header_refused(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,16]}})", "data_offsets [0, 16]");
   check_header_refused(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", "shape [3]");
-  check_header_refused(R"({"a":{"dtype":"F32","shape":[18446744073709551615],"data_offsets":[0,8]}})",
-                       "63 bits");
-  check_header_refused(R"({"a":{"dtype":"F32","shape":[99999999999999999999999],"data_offsets":[0,8]}})",
-                       "tensor");
+  check_header_refused(R"({"a":{"dtype":"F32","shape":[18446744073709551615],"data_offsets":[0,8]}})", "63 bits");
+  check_header_refused(R"({"a":{"dtype":"F32","shape":[99999999999999999999999],"data_offsets":[0,8]}})", "tensor");
   check_header_refused(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]}})",
                        "does not take");
   check_header_refused(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"

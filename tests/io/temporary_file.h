@@ -13,9 +13,8 @@
 class TemporaryFile {
  public:
   explicit TemporaryFile(const std::string& name, const std::string& bytes = {})
-      : path_(
-            (std::filesystem::temp_directory_path() / ("simdrope_" + std::to_string(::getpid()) + "_" + name))
-                .string()) {
+      : path_((std::filesystem::temp_directory_path() / ("simdrope_" + std::to_string(::getpid()) + "_" + name))
+                  .string()) {
     if (!bytes.empty()) std::ofstream(path_, std::ios::binary) << bytes;
   }
   ~TemporaryFile() { std::remove(path_.c_str()); }

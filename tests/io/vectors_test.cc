@@ -32,8 +32,7 @@ Json json_of(const path& folder) {
 }
 
 void say_how_many(const char* group, size_t count) {
-  std::cout << group << ": " << count << " cases" << (count == 0 ? " (SIMDROPE_VECTORS not set?)" : "")
-            << "\n";
+  std::cout << group << ": " << count << " cases" << (count == 0 ? " (SIMDROPE_VECTORS not set?)" : "") << "\n";
 }
 
 // "2.0 x 64" and "1..64" are how the cases abbreviate LongRoPE's lists.
@@ -91,8 +90,8 @@ TEST_CASE("vectors: inv_freq of Hugging Face configs") {
       const double* inv_freq = info.inv_freq + (info.pairs - expected->size());
       for (int64_t i = 0; i < expected->size(); ++i) {
         const double want = element(*expected, static_cast<size_t>(i));
-        CHECK(std::abs(inv_freq[i] - want) <= about["tolerance"]["atol"].get<double>() +
-                                                  about["tolerance"]["rtol"].get<double>() * std::abs(want));
+        CHECK(std::abs(inv_freq[i] - want) <=
+              about["tolerance"]["atol"].get<double>() + about["tolerance"]["rtol"].get<double>() * std::abs(want));
       }
       // The one case without a magnitude of its own says so in its notes.
       if (about["id"] != "unattributed/yarn_dsv4_small") {
@@ -110,8 +109,7 @@ TEST_CASE("vectors: attention factors of Hugging Face configs") {
   for (const path& folder : cases) {
     CAPTURE(folder.string());
     const Json about = json_of(folder);
-    CHECK(compiled(about["config"]).info().attention_factor ==
-          about["expected_attention_factor"].get<double>());
+    CHECK(compiled(about["config"]).info().attention_factor == about["expected_attention_factor"].get<double>());
   }
   say_how_many("attention_factor", cases.size());
 }

@@ -37,8 +37,7 @@ class RotaryEmbedding {
     if (arguments.scale_base) config_.xpos.scale_base = *arguments.scale_base;
     config_.xpos.center_at_half_length = true;
     if (!arguments.pos_idx_in_fp32) {
-      config_.precision =
-          dtype == simdrope::f16 ? SIMDROPE_PRECISION_F16_POSITIONS : SIMDROPE_PRECISION_BF16_POSITIONS;
+      config_.precision = dtype == simdrope::f16 ? SIMDROPE_PRECISION_F16_POSITIONS : SIMDROPE_PRECISION_BF16_POSITIONS;
     }
     rope_ = *simdrope::Rope::create(config_);
     cache_ = *simdrope::CosSinCache::create(rope_);
@@ -55,8 +54,7 @@ class RotaryEmbedding {
   }
 
   // forward(q, k, seqlen_offset, max_seqlen): out of place, or in place without outputs.
-  simdrope::Status Forward(const simdrope::QKV& qk, int64_t seqlen_offset,
-                           const simdrope::QKV* out = nullptr) {
+  simdrope::Status Forward(const simdrope::QKV& qk, int64_t seqlen_offset, const simdrope::QKV* out = nullptr) {
     UpdateCosSinCache(qk.q.seq + seqlen_offset);
     const auto rows = cache_.rows(cached_, simdrope::Positions(seqlen_offset));
     if (!rows) return rows.status();
@@ -110,9 +108,8 @@ std::string Generate(const Use& use, uint64_t seed) {
     const int64_t first = offset;
     job.row = [&](bool key, int64_t, int64_t s) { return Original(use.arguments, key, first + s, cached); };
     FillInputs(job, Inputs::kTame, &random);
-    const std::string mismatch = CheckJob(job, BuffersOf(&in, &out), [&] {
-      return layer.Forward(in.qkv, first, use.in_place ? nullptr : &out.qkv);
-    });
+    const std::string mismatch = CheckJob(
+        job, BuffersOf(&in, &out), [&] { return layer.Forward(in.qkv, first, use.in_place ? nullptr : &out.qkv); });
     if (!mismatch.empty()) return "seqlen " + std::to_string(seqlen) + ": " + mismatch;
     if (layer.cached() != cached) return "the cache has another length";
   }
@@ -125,14 +122,12 @@ TEST_CASE("rotate_half(x, interleaved)") {
   for (const bool interleaved : {false, true}) {
     std::vector<float> x(3 * 8), y(x.size());
     for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i) + 0.5f;
-    const auto status =
-        simdrope::rotate_half(simdrope::thd(x.data(), 3, 1, 8), simdrope::thd(y.data(), 3, 1, 8),
-                              interleaved ? simdrope::interleaved : simdrope::half);
+    const auto status = simdrope::rotate_half(simdrope::thd(x.data(), 3, 1, 8), simdrope::thd(y.data(), 3, 1, 8),
+                                              interleaved ? simdrope::interleaved : simdrope::half);
     REQUIRE(status.ok());
     for (size_t row = 0; row < 24; row += 8) {
       for (size_t i = 0; i < 4; ++i) {
-        const size_t first = row + (interleaved ? 2 * i : i),
-                     second = row + (interleaved ? 2 * i + 1 : i + 4);
+        const size_t first = row + (interleaved ? 2 * i : i), second = row + (interleaved ? 2 * i + 1 : i + 4);
         CHECK(y[first] == -x[second]);
         CHECK(y[second] == x[first]);
       }
@@ -157,8 +152,8 @@ TEST_CASE("apply_rotary_emb(x, cos, sin, interleaved, inplace, seqlen_offsets, c
           simdrope::CosSinView view(simdrope::Table(cos.data(), sin.data(), rows, rotary_dim / 2),
                                     interleaved ? simdrope::interleaved : simdrope::half);
           view.rotary_dim = rotary_dim;
-          view.positions = offsets_are_tensor ? simdrope::Positions::per_sequence(seqlen_offsets, batch)
-                                              : simdrope::Positions(7);
+          view.positions =
+              offsets_are_tensor ? simdrope::Positions::per_sequence(seqlen_offsets, batch) : simdrope::Positions(7);
           Tensors x = MakeTensors(Layout::kBshd, {batch, seqlen, 3, 0, 0, 16}, simdrope::bf16);
           Job job;
           job.SetWindow(rotary_dim, 0, interleaved ? simdrope::interleaved : simdrope::half);
@@ -167,8 +162,7 @@ TEST_CASE("apply_rotary_emb(x, cos, sin, interleaved, inplace, seqlen_offsets, c
           job.row_error = job.row_floor = 0;
           job.row = [&](bool, int64_t b, int64_t s) {
             const int64_t at = ((offsets_are_tensor ? seqlen_offsets[b] : 7) + s) * (rotary_dim / 2);
-            return Row{Action::kRotate,
-                       std::vector<double>(cos.begin() + at, cos.begin() + at + rotary_dim / 2),
+            return Row{Action::kRotate, std::vector<double>(cos.begin() + at, cos.begin() + at + rotary_dim / 2),
                        std::vector<double>(sin.begin() + at, sin.begin() + at + rotary_dim / 2), 1};
           };
           FillInputs(job, Inputs::kTame, &random);
@@ -275,6 +269,6 @@ TEST_CASE("the backward pass is the rotation by -sin") {
   FillInputs(job, Inputs::kTame, &random);
   simdrope::Options options;
   options.inverse = true;
-  CHECK(CheckJob(job, BuffersOf(&gradient),
-                 [&] { return simdrope::apply(rope->stream(), gradient.qkv, options); }) == "");
+  CHECK(CheckJob(job, BuffersOf(&gradient), [&] { return simdrope::apply(rope->stream(), gradient.qkv, options); }) ==
+        "");
 }

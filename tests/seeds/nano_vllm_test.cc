@@ -29,16 +29,14 @@ class RotaryEmbedding {
 
   // forward(positions, query, key): without the table.
   simdrope::Status Forward(const std::vector<int64_t>& positions, const simdrope::QKV& qk) const {
-    return simdrope::apply(rope_.stream(simdrope::Positions::per_token(
-                               positions.data(), static_cast<int64_t>(positions.size()))),
-                           qk);
+    return simdrope::apply(
+        rope_.stream(simdrope::Positions::per_token(positions.data(), static_cast<int64_t>(positions.size()))), qk);
   }
 
   const simdrope_rope* object() const { return rope_.get(); }
 
  private:
-  RotaryEmbedding(simdrope::Rope rope, int64_t max_position)
-      : rope_(std::move(rope)), max_position_(max_position) {}
+  RotaryEmbedding(simdrope::Rope rope, int64_t max_position) : rope_(std::move(rope)), max_position_(max_position) {}
 
   simdrope::Rope rope_;
   int64_t max_position_;
@@ -95,8 +93,7 @@ TEST_CASE("forward(positions, query, key): f32 arithmetic, cast back to the type
     const auto layer = RotaryEmbedding::Get(kHeadSize, kHeadSize, 4096, kBase);
     Tensors tokens = Tokens(dtype);
     const Job job = JobOf(&tokens, &random);
-    CHECK(CheckJob(job, BuffersOf(&tokens), [&] { return layer.Forward(BatchPositions(), tokens.qkv); }) ==
-          "");
+    CHECK(CheckJob(job, BuffersOf(&tokens), [&] { return layer.Forward(BatchPositions(), tokens.qkv); }) == "");
   }
 }
 
@@ -113,10 +110,8 @@ TEST_CASE("cos_sin_cache[positions]: rotating by the gathered rows gives the sam
     const auto streamed = BytesOf(BuffersOf(&tokens));
     RestoreBytes(BuffersOf(&tokens), before);
 
-    simdrope::CosSinView gathered(
-        simdrope::Table::cos_sin_rows(cache.data(), simdrope::f32, 1001, kHeadSize / 2));
-    gathered.positions =
-        simdrope::Positions::per_token(positions.data(), static_cast<int64_t>(positions.size()));
+    simdrope::CosSinView gathered(simdrope::Table::cos_sin_rows(cache.data(), simdrope::f32, 1001, kHeadSize / 2));
+    gathered.positions = simdrope::Positions::per_token(positions.data(), static_cast<int64_t>(positions.size()));
     CHECK(CheckJob(job, BuffersOf(&tokens), [&] { return simdrope::apply(gathered, tokens.qkv); }) == "");
     const bool same = BytesOf(BuffersOf(&tokens)) == streamed;
     CHECK(same);

@@ -25,15 +25,11 @@ Format FormatOf(Dtype dtype) {
   std::abort();
 }
 
-int ExponentOf(double value, const Format& f) {
-  return value == 0 ? f.least : std::max(std::ilogb(value), f.least);
-}
+int ExponentOf(double value, const Format& f) { return value == 0 ? f.least : std::max(std::ilogb(value), f.least); }
 
 }  // namespace
 
-const char* NameOf(Dtype dtype) {
-  return dtype == simdrope::f32 ? "f32" : dtype == simdrope::f16 ? "f16" : "bf16";
-}
+const char* NameOf(Dtype dtype) { return dtype == simdrope::f32 ? "f32" : dtype == simdrope::f16 ? "f16" : "bf16"; }
 
 double MaxFinite(Dtype dtype) {
   const Format f = FormatOf(dtype);
@@ -73,8 +69,7 @@ uint32_t Encoded(double value, Dtype dtype) {
   const int exponent = ExponentOf(rounded, f);
   const uint32_t significand = static_cast<uint32_t>(std::ldexp(rounded, f.digits - 1 - exponent));
   if (significand < implicit_bit) return sign | significand;
-  return sign | (static_cast<uint32_t>(exponent - f.least + 1) << (f.digits - 1)) |
-         (significand - implicit_bit);
+  return sign | (static_cast<uint32_t>(exponent - f.least + 1) << (f.digits - 1)) | (significand - implicit_bit);
 }
 
 double Decoded(uint32_t bits, Dtype dtype) {

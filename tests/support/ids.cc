@@ -51,8 +51,7 @@ Ids::Ids(const IdsDraw& draw, Random* random) : draw_(draw) {
       const bool pad = draw.padding && i < rows * columns && random->Chance(4);
       values.push_back(pad ? -1 : random->Int(draw.least, draw.greatest));
     }
-    ids_ =
-        Integers(std::move(values), random->Chance(2) || draw.least < INT32_MIN || draw.greatest > INT32_MAX);
+    ids_ = Integers(std::move(values), random->Chance(2) || draw.least < INT32_MIN || draw.greatest > INT32_MAX);
     view_.ids = ids_.data();
     view_.ids_type = ids_.type();
     view_.ids_axes = draw.axes;
@@ -88,8 +87,7 @@ bool Ids::IsPadding(int64_t b, int64_t s) const { return draw_.padding && At(0, 
 
 std::vector<double> Ids::OfPairs(const uint8_t* axis_of, int pairs, int64_t b, int64_t s) const {
   std::vector<double> positions(static_cast<size_t>(pairs));
-  for (int i = 0; i < pairs; ++i)
-    positions[static_cast<size_t>(i)] = static_cast<double>(At(axis_of[i], b, s));
+  for (int i = 0; i < pairs; ++i) positions[static_cast<size_t>(i)] = static_cast<double>(At(axis_of[i], b, s));
   return positions;
 }
 

@@ -13,9 +13,7 @@ Tensor Separate(Layout layout, const Shape& shape, int64_t heads, Dtype dtype, i
   if (h == 0) return Tensor();
   constexpr int64_t kHeadGap = 3, kTokenGap = 5, kBatchGap = 7;
   const int64_t room = b * (s * (h * (d + kHeadGap) + kTokenGap) + kBatchGap) + 1;
-  const int64_t elements = layout == Layout::kPadded      ? room
-                           : layout == Layout::kBroadcast ? b * s * d
-                                                          : b * s * h * d;
+  const int64_t elements = layout == Layout::kPadded ? room : layout == Layout::kBroadcast ? b * s * d : b * s * h * d;
   buffers->emplace_back(elements * size, misalignment * static_cast<int>(size));
   char* data = buffers->back().data();
   switch (layout) {
@@ -41,8 +39,8 @@ Tensors MakeTensors(Layout layout, const Shape& shape, Dtype dtype, Dtype key_dt
   if (layout == Layout::kPackedQkv || layout == Layout::kPackedHeads) {
     Shape all = shape;
     all.q_heads = shape.q_heads + shape.k_heads + shape.v_heads;
-    const Tensor packed = Separate(layout == Layout::kPackedQkv ? Layout::kBshd : Layout::kBhsd, all,
-                                   all.q_heads, dtype, misalignment, &tensors.buffers);
+    const Tensor packed = Separate(layout == Layout::kPackedQkv ? Layout::kBshd : Layout::kBhsd, all, all.q_heads,
+                                   dtype, misalignment, &tensors.buffers);
     tensors.qkv.q = simdrope::heads(packed, 0, shape.q_heads);
     tensors.qkv.k = simdrope::heads(packed, shape.q_heads, shape.k_heads);
     tensors.qkv.v = simdrope::heads(packed, shape.q_heads + shape.k_heads, shape.v_heads);

@@ -17,8 +17,7 @@ struct Place {
 };
 
 Place PlaceOf(const Job& job, simdrope_pairing pairing, int pair) {
-  if (pairing == SIMDROPE_INTERLEAVED)
-    return {job.rotary_offset + 2 * pair, job.rotary_offset + 2 * pair + 1};
+  if (pairing == SIMDROPE_INTERLEAVED) return {job.rotary_offset + 2 * pair, job.rotary_offset + 2 * pair + 1};
   return {job.rotary_offset + pair, job.rotary_offset + job.split + pair};
 }
 
@@ -75,8 +74,8 @@ class Expectation {
         Expected& e = expected[static_cast<size_t>(d)];
         e.value = rotated[static_cast<size_t>(d)] * scale;
         e.exact = false;
-        e.bound = (2 * kU * (1 + 2 * kU) + job_.row_error + scale_error) * products +
-                  job_.row_floor * (x + y) + 3 * LeastSubnormal(simdrope::f32);
+        e.bound = (2 * kU * (1 + 2 * kU) + job_.row_error + scale_error) * products + job_.row_floor * (x + y) +
+                  3 * LeastSubnormal(simdrope::f32);
         e.may_overflow = Overflows(one) || Overflows(other) || Overflows(products);
       };
       set(to.x, x * c, y * s_);
@@ -134,13 +133,12 @@ std::vector<Stream> StreamsOf(const Job& job) {
   return streams;
 }
 
-std::string Describe(const Stream& stream, int64_t b, int64_t s, int64_t h, int64_t d, const Expected& e,
-                     double got) {
+std::string Describe(const Stream& stream, int64_t b, int64_t s, int64_t h, int64_t d, const Expected& e, double got) {
   char text[256];
   std::snprintf(text, sizeof(text), "%s[%lld, %lld, %lld, %lld] = %.9g, expected %.12g +- %.3g (%s to %s)%s",
                 stream.name, static_cast<long long>(b), static_cast<long long>(s), static_cast<long long>(h),
-                static_cast<long long>(d), got, e.value, e.bound, NameOf(stream.in->dtype),
-                NameOf(stream.out->dtype), e.exact ? ", exactly" : "");
+                static_cast<long long>(d), got, e.value, e.bound, NameOf(stream.in->dtype), NameOf(stream.out->dtype),
+                e.exact ? ", exactly" : "");
   return text;
 }
 
@@ -193,8 +191,7 @@ double InputOf(Inputs inputs, Dtype dtype, Random* random) {
     }
     case Inputs::kSubnormal:
       return sign * LeastSubnormal(dtype) *
-             static_cast<double>(
-                 random->Int(0, static_cast<int64_t>(LeastNormal(dtype) / LeastSubnormal(dtype))));
+             static_cast<double>(random->Int(0, static_cast<int64_t>(LeastNormal(dtype) / LeastSubnormal(dtype))));
     case Inputs::kSpecial: return Special(dtype, random);
   }
   return 0;

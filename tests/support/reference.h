@@ -85,8 +85,7 @@ void FillInputs(const Job& job, Inputs inputs, Random* random);
 
 // Runs `run` and compares its output with the reference. Also: no byte of `buffers` but the output's
 // is written, guards included. "" where all is well, else what differs first.
-std::string CheckJob(const Job& job, const std::vector<Buffer*>& buffers,
-                     const std::function<simdrope::Status()>& run);
+std::string CheckJob(const Job& job, const std::vector<Buffer*>& buffers, const std::function<simdrope::Status()>& run);
 
 // Makes every NaN in `tensors` the same one. Which of two NaNs comes out of an operation depends on the
 // order of its operands (IEEE 754-2019, 6.2.3), which a compiler is free to choose anew in each loop: bits

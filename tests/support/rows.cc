@@ -35,8 +35,8 @@ void UseRope(const simdrope::Rope& rope, const simdrope::Config& config, const I
       }
     }
     if (config.temperature.beta != 0) {
-      const double whole = std::floor((static_cast<double>(ids.At(0, b, s)) + config.temperature.offset) /
-                                      config.temperature.length);
+      const double whole =
+          std::floor((static_cast<double>(ids.At(0, b, s)) + config.temperature.offset) / config.temperature.length);
       row.query_scale = 1 + config.temperature.beta * std::log1p(whole);
     }
     return row;

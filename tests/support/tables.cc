@@ -54,8 +54,7 @@ int64_t BytesFor(TableForm form, Dtype dtype, int64_t rows, int pairs) {
 
 DrawnTable::DrawnTable(TableForm form, Dtype dtype, int64_t batches, int64_t rows, int pairs, Random* random)
     : pairs_(pairs),
-      cos_memory_(BytesFor(form, dtype, batches * rows, pairs),
-                  static_cast<int>(2 * simdrope::size_of(dtype))),
+      cos_memory_(BytesFor(form, dtype, batches * rows, pairs), static_cast<int>(2 * simdrope::size_of(dtype))),
       sin_memory_(BytesFor(form, dtype, batches * rows, pairs)),
       view_(MakeView(form, cos_memory_.data(), sin_memory_.data(), dtype, rows, pairs).per_batch(batches)) {
   const int64_t size = simdrope::size_of(dtype);
@@ -65,8 +64,7 @@ DrawnTable::DrawnTable(TableForm form, Dtype dtype, int64_t batches, int64_t row
       const auto put = [&](Buffer& memory, int at, std::vector<double>* values) {
         values->push_back(Rounded(random->Real(-1, 1), dtype));
         Store(values->back(), dtype, memory.data() + (r * column.width + at) * size);
-        if (column.second >= 0)
-          Store(values->back(), dtype, memory.data() + (r * column.width + column.second) * size);
+        if (column.second >= 0) Store(values->back(), dtype, memory.data() + (r * column.width + column.second) * size);
       };
       put(cos_memory_, column.cos, &cos_);
       put(column.shared ? cos_memory_ : sin_memory_, column.sin, &sin_);

@@ -12,9 +12,9 @@
 namespace testing {
 
 enum class TableForm { kPlain, kWider, kDoubledHalves, kDoubledElements, kCosSin, kSinCos, kComplex };
-inline constexpr TableForm kTableForms[] = {
-    TableForm::kPlain,  TableForm::kWider,  TableForm::kDoubledHalves, TableForm::kDoubledElements,
-    TableForm::kCosSin, TableForm::kSinCos, TableForm::kComplex};
+inline constexpr TableForm kTableForms[] = {TableForm::kPlain,           TableForm::kWider,  TableForm::kDoubledHalves,
+                                            TableForm::kDoubledElements, TableForm::kCosSin, TableForm::kSinCos,
+                                            TableForm::kComplex};
 
 // A table of random values in [-1, 1], not normalised.
 class DrawnTable {
