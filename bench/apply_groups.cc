@@ -19,30 +19,30 @@ std::shared_ptr<Stage> StageOf(const Workload& workload, Dtype dtype) {
   return latest;
 }
 
-// "" if `peer` is ready to be timed on `job`.
-std::string ReadyOrWhyNot(Peer& peer, const Job& job, Stage& stage) {
+// "" if `implementation` is ready to be timed on `job`.
+std::string ReadyOrWhyNot(Implementation& implementation, const Job& job, Stage& stage) {
   try {
-    peer.Prepare(job);
+    implementation.Prepare(job);
     stage.Refill();
-    peer.Run();
+    implementation.Run();
   } catch (const std::exception& error) {
     return error.what();
   }
-  return peer.rotates() ? Check(job, stage.activations(), peer.accuracy(job.c)) : "";
+  return implementation.rotates() ? Check(job, stage.activations(), implementation.accuracy(job.c)) : "";
 }
 
-OpenGroup Open(const Peers& peers, const Case& c, const Wanted& wanted) {
+OpenGroup Open(const Implementations& implementations, const Case& c, const Wanted& wanted) {
   const std::string group = GroupName(c);
   std::shared_ptr<Stage> stage = StageOf(c.workload, c.dtype);
   const Job job = stage->MakeJob(c.pairing, c.mode, c.threads);
   OpenGroup open;
-  for (const auto& peer : peers) {
-    const std::string impl = peer->name();
+  for (const auto& implementation : implementations) {
+    const std::string impl = implementation->name();
     const std::string name = FullName(group, impl, c.threads);
-    if (!peer->Refuses(c).empty() || !wanted(name)) continue;
-    const std::string problem = ReadyOrWhyNot(*peer, job, *stage);
+    if (!implementation->Refuses(c).empty() || !wanted(name)) continue;
+    const std::string problem = ReadyOrWhyNot(*implementation, job, *stage);
     if (problem.empty()) {
-      open.measurements.push_back({name, impl, [peer = peer.get()] { peer->Run(); }});
+      open.measurements.push_back({name, impl, [implementation = implementation.get()] { implementation->Run(); }});
     } else {
       open.failures.push_back({name, impl, problem});
     }
@@ -62,36 +62,37 @@ std::vector<Case> CasesOf(Size size) {
 
 }  // namespace
 
-std::vector<Group> ApplyGroups(const Peers& peers, Size size) {
+std::vector<Group> ApplyGroups(const Implementations& implementations, Size size) {
   std::vector<Group> groups;
   for (const Case& c : CasesOf(size)) {
     Group group;
     group.name = GroupName(c);
     group.threads = c.threads;
     group.bytes = c.bytes_moved();
-    for (const auto& peer : peers) {
-      if (peer->Refuses(c).empty()) group.names.push_back(FullName(group.name, peer->name(), c.threads));
+    for (const auto& implementation : implementations) {
+      if (implementation->Refuses(c).empty())
+        group.names.push_back(FullName(group.name, implementation->name(), c.threads));
     }
-    group.open = [&peers, c](const Wanted& wanted) { return Open(peers, c, wanted); };
+    group.open = [&implementations, c](const Wanted& wanted) { return Open(implementations, c, wanted); };
     groups.push_back(std::move(group));
   }
   return groups;
 }
 
-std::vector<std::string> LeftOut(const Peers& peers) {
+std::vector<std::string> LeftOut(const Implementations& implementations) {
   std::vector<std::string> lines;
-  for (const auto& peer : peers) {
-    if (!peer->rotates()) continue;
+  for (const auto& implementation : implementations) {
+    if (!implementation->rotates()) continue;
     std::map<std::string, int> cases_by_reason;
     int all = 0;
     for (const Case& c : CasesOf(Size::kReal)) {
       ++all;
-      const std::string reason = peer->Refuses(c);
+      const std::string reason = implementation->Refuses(c);
       if (!reason.empty()) ++cases_by_reason[reason];
     }
     for (const auto& [reason, cases] : cases_by_reason) {
-      lines.push_back(peer->name() + ": " + reason + " (" + std::to_string(cases) + " of " + std::to_string(all) +
-                      " cases)");
+      lines.push_back(implementation->name() + ": " + reason + " (" + std::to_string(cases) + " of " +
+                      std::to_string(all) + " cases)");
     }
   }
   return lines;

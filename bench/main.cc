@@ -1,5 +1,5 @@
 // simdrope_bench. Without flags of its own it is a Google Benchmark program. With --rounds=N it times each
-// group in N interleaved rounds, and writes the same JSON; that is what tools/compare-peers runs. With
+// group in N interleaved rounds, and writes the same JSON; that is what tools/dev/compare-peers runs. With
 // --count, under callgrind, it has the instructions of one call of each measurement dumped. With --smoke it
 // runs everything once, small.
 #include <benchmark/benchmark.h>
@@ -185,17 +185,19 @@ void Register(const std::vector<Group>& groups, const Wanted& wanted) {
   }
 }
 
-void AddContext(const Peers& peers) {
+void AddContext(const Implementations& implementations) {
   benchmark::AddCustomContext("simdrope_version", simdrope_version());
   benchmark::AddCustomContext("simdrope_target", simdrope_target_in_use());
   std::set<std::string> seen;
-  for (const auto& peer : peers) {
-    const std::string version = peer->version();
-    if (!version.empty() && seen.insert(version).second) benchmark::AddCustomContext("peer_" + peer->name(), version);
+  for (const auto& implementation : implementations) {
+    const std::string version = implementation->version();
+    if (!version.empty() && seen.insert(version).second)
+      benchmark::AddCustomContext("implementation_" + implementation->name(), version);
   }
-  for (const Absent& absent : AbsentPeers()) benchmark::AddCustomContext("absent_" + absent.name, absent.reason);
+  for (const Absent& absent : AbsentImplementations())
+    benchmark::AddCustomContext("absent_" + absent.name, absent.reason);
   size_t number = 0;
-  for (const std::string& line : LeftOut(peers)) {
+  for (const std::string& line : LeftOut(implementations)) {
     benchmark::AddCustomContext("left_out_" + std::to_string(number++), line);
   }
 }
@@ -205,22 +207,22 @@ int Main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
 
-  const Peers peers = AllPeers();
-  for (const Absent& absent : AbsentPeers()) {
+  const Implementations implementations = AllImplementations();
+  for (const Absent& absent : AbsentImplementations()) {
     std::fprintf(stderr, "left out: %s: %s\n", absent.name.c_str(), absent.reason.c_str());
   }
   if (flags.list_left_out) {
-    for (const std::string& line : LeftOut(peers)) std::printf("%s\n", line.c_str());
+    for (const std::string& line : LeftOut(implementations)) std::printf("%s\n", line.c_str());
     return 0;
   }
   const Size size = flags.smoke ? Size::kSmoke : Size::kReal;
-  std::vector<Group> groups = ApplyGroups(peers, size);
+  std::vector<Group> groups = ApplyGroups(implementations, size);
   for (Group& group : AngleGroups(size)) groups.push_back(std::move(group));
   const Wanted wanted = WantedBy(flags.filter);
 
   if (flags.smoke) return RunSmoke(groups, wanted);
   if (flags.count) return RunCount(groups, wanted);
-  AddContext(peers);
+  AddContext(implementations);
   if (flags.rounds > 0) return RunRounds(groups, wanted, flags);
   Register(groups, wanted);
   benchmark::RunSpecifiedBenchmarks();

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "peers/peer.h"
+#include "implementations/implementation.h"
 #include "pool.h"
 
 #if defined(__x86_64__)
@@ -38,7 +38,7 @@ void ConvertPlain(const Span& s) {
 }
 #endif
 
-class Roof : public Peer {
+class Roof : public Implementation {
  public:
   // With `alone`, one thread whatever the case allows: the faster way where little is to be moved.
   Roof(Dtype dtype, Mode mode, RoofKernel kernel, bool alone)
@@ -97,18 +97,18 @@ std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode) {
   return kernels;
 }
 
-Peers MakeRoofs() {
-  Peers peers;
+Implementations MakeRoofs() {
+  Implementations implementations;
   for (Dtype dtype : {f32, f16, bf16}) {
     for (Mode mode : {Mode::kInPlace, Mode::kOutOfPlace}) {
       for (const RoofKernel& kernel : RoofKernels(dtype, mode)) {
         for (const bool alone : {false, true}) {
-          peers.push_back(std::make_unique<Roof>(dtype, mode, kernel, alone));
+          implementations.push_back(std::make_unique<Roof>(dtype, mode, kernel, alone));
         }
       }
     }
   }
-  return peers;
+  return implementations;
 }
 
 }  // namespace simdrope::bench

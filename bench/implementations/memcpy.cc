@@ -1,12 +1,12 @@
 // memcpy of Q and K: what moving them out of place costs without touching them.
 #include <cstring>
 
-#include "peer.h"
+#include "implementation.h"
 
 namespace simdrope::bench {
 namespace {
 
-class Memcpy : public Peer {
+class Memcpy : public Implementation {
  public:
   std::string name() const override { return "memcpy"; }
   bool rotates() const override { return false; }
@@ -36,10 +36,10 @@ class Memcpy : public Peer {
 
 }  // namespace
 
-Peers MakeMemcpy() {
-  Peers peers;
-  peers.push_back(std::make_unique<Memcpy>());
-  return peers;
+Implementations MakeMemcpy() {
+  Implementations implementations;
+  implementations.push_back(std::make_unique<Memcpy>());
+  return implementations;
 }
 
 }  // namespace simdrope::bench

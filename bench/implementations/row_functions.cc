@@ -1,13 +1,13 @@
 // simdrope's row functions alone, from inside the library: what apply adds to them is the cost of a call.
 #include <stdexcept>
 
+#include "implementation.h"
 #include "kernels/kernels.h"
-#include "peer.h"
 
 namespace simdrope::bench {
 namespace {
 
-class RowFunctions : public Peer {
+class RowFunctions : public Implementation {
  public:
   std::string name() const override { return "rows"; }
 
@@ -64,10 +64,10 @@ class RowFunctions : public Peer {
 
 }  // namespace
 
-Peers MakeRowFunctions() {
-  Peers peers;
-  peers.push_back(std::make_unique<RowFunctions>());
-  return peers;
+Implementations MakeRowFunctions() {
+  Implementations implementations;
+  implementations.push_back(std::make_unique<RowFunctions>());
+  return implementations;
 }
 
 }  // namespace simdrope::bench

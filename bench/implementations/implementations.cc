@@ -1,11 +1,11 @@
-#include "peer.h"
+#include "implementation.h"
 
 namespace simdrope::bench {
 
-Peers AllPeers() {
-  Peers all;
-  const auto add = [&](Peers some) {
-    for (auto& peer : some) all.push_back(std::move(peer));
+Implementations AllImplementations() {
+  Implementations all;
+  const auto add = [&](Implementations some) {
+    for (auto& implementation : some) all.push_back(std::move(implementation));
   };
   add(MakeSimdrope());
 #ifdef HAVE_ROW_FUNCTIONS
@@ -26,7 +26,7 @@ Peers AllPeers() {
   return all;
 }
 
-std::vector<Absent> AbsentPeers() {
+std::vector<Absent> AbsentImplementations() {
   std::vector<Absent> absent;
 #ifndef HAVE_ROW_FUNCTIONS
   absent.push_back({"rows", "needs -Ddefault_library=both"});

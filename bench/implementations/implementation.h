@@ -1,6 +1,6 @@
 // What an implementation of the rotation, or a yardstick for it, looks like to the benchmark.
-#ifndef SIMDROPE_BENCH_PEERS_PEER_H_
-#define SIMDROPE_BENCH_PEERS_PEER_H_
+#ifndef SIMDROPE_BENCH_IMPLEMENTATIONS_IMPLEMENTATION_H_
+#define SIMDROPE_BENCH_IMPLEMENTATIONS_IMPLEMENTATION_H_
 
 #include <memory>
 #include <string>
@@ -11,9 +11,9 @@
 
 namespace simdrope::bench {
 
-class Peer {
+class Implementation {
  public:
-  virtual ~Peer() = default;
+  virtual ~Implementation() = default;
 
   virtual std::string name() const = 0;
   // Name and version of the library behind it; "" if there is none.
@@ -29,27 +29,27 @@ class Peer {
   virtual Accuracy accuracy(const Case&) const { return {}; }
 };
 
-using Peers = std::vector<std::unique_ptr<Peer>>;
+using Implementations = std::vector<std::unique_ptr<Implementation>>;
 
 // One function an adapter. An empty list: not on this machine.
-Peers MakeSimdrope();
-Peers MakeRowFunctions();
-Peers MakeRoofs();
-Peers MakeMemcpy();
-Peers MakePlainLoops();
-Peers MakeOnnxRuntime();
-Peers MakeGgml();
-Peers MakeTorch();
+Implementations MakeSimdrope();
+Implementations MakeRowFunctions();
+Implementations MakeRoofs();
+Implementations MakeMemcpy();
+Implementations MakePlainLoops();
+Implementations MakeOnnxRuntime();
+Implementations MakeGgml();
+Implementations MakeTorch();
 
-// A peer that was not built in, and why.
+// An implementation that was not built in, and why.
 struct Absent {
   std::string name;
   std::string reason;
 };
 
-Peers AllPeers();
-std::vector<Absent> AbsentPeers();
+Implementations AllImplementations();
+std::vector<Absent> AbsentImplementations();
 
 }  // namespace simdrope::bench
 
-#endif  // SIMDROPE_BENCH_PEERS_PEER_H_
+#endif  // SIMDROPE_BENCH_IMPLEMENTATIONS_IMPLEMENTATION_H_

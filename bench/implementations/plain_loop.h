@@ -1,6 +1,6 @@
 // The rotation as a plain loop over pairs, compiled several times: each build is a namespace of its own.
-#ifndef SIMDROPE_BENCH_PEERS_PLAIN_LOOP_H_
-#define SIMDROPE_BENCH_PEERS_PLAIN_LOOP_H_
+#ifndef SIMDROPE_BENCH_IMPLEMENTATIONS_PLAIN_LOOP_H_
+#define SIMDROPE_BENCH_IMPLEMENTATIONS_PLAIN_LOOP_H_
 
 #include <stddef.h>
 #include <stdint.h>
@@ -37,4 +37,4 @@ const char* Compiler();
 
 }  // namespace simdrope::bench
 
-#endif  // SIMDROPE_BENCH_PEERS_PLAIN_LOOP_H_
+#endif  // SIMDROPE_BENCH_IMPLEMENTATIONS_PLAIN_LOOP_H_

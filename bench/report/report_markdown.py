@@ -30,7 +30,7 @@ def machine_lines(report):
     waiting, alone = disturbed(report["timings"])
     lines.append(f"- in {waiting} of {alone} one-thread medians over 5% is waiting for a CPU that others had"
                  + ("" if waiting * 20 <= alone else ": THE MACHINE WAS BUSY, measure again"))
-    versions = [value for key, value in context.items() if key.startswith("peer_") and "simdrope" not in key]
+    versions = [value for key, value in context.items() if key.startswith("implementation_") and "simdrope" not in key]
     lines += [f"- {version}" for version in versions]
     return lines
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turns the raw output of simdrope_bench into report.json, report.md and plots. Run by tools/compare-peers."""
+"""Turns the raw output of simdrope_bench into report.json, report.md and plots. Run by tools/dev/compare-peers."""
 
 import argparse
 import json

@@ -6,7 +6,7 @@
 
 #include <stdexcept>
 
-#include "peer.h"
+#include "implementation.h"
 
 namespace simdrope::bench {
 namespace {
@@ -41,7 +41,7 @@ ONNXTensorElementDataType ElementType(Dtype dtype) {
                         : ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16;
 }
 
-class OnnxRuntime : public Peer {
+class OnnxRuntime : public Implementation {
  public:
   explicit OnnxRuntime(Operator op) : op_(op) {}
 
@@ -171,11 +171,11 @@ class OnnxRuntime : public Peer {
 
 }  // namespace
 
-Peers MakeOnnxRuntime() {
-  Peers peers;
-  peers.push_back(std::make_unique<OnnxRuntime>(Operator::kContrib));
-  peers.push_back(std::make_unique<OnnxRuntime>(Operator::kOpset23));
-  return peers;
+Implementations MakeOnnxRuntime() {
+  Implementations implementations;
+  implementations.push_back(std::make_unique<OnnxRuntime>(Operator::kContrib));
+  implementations.push_back(std::make_unique<OnnxRuntime>(Operator::kOpset23));
+  return implementations;
 }
 
 }  // namespace simdrope::bench

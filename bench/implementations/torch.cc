@@ -4,7 +4,7 @@
 #include <ATen/Parallel.h>
 #include <torch/headeronly/version.h>
 
-#include "peer.h"
+#include "implementation.h"
 
 namespace simdrope::bench {
 namespace {
@@ -13,7 +13,7 @@ enum class Form { kFlashAttention, kNanoVllm, kInPlace };
 
 c10::ScalarType TypeOf(Dtype dtype) { return dtype == f32 ? at::kFloat : dtype == f16 ? at::kHalf : at::kBFloat16; }
 
-class Torch : public Peer {
+class Torch : public Implementation {
  public:
   explicit Torch(Form form) : form_(form) {}
 
@@ -137,12 +137,12 @@ class Torch : public Peer {
 
 }  // namespace
 
-Peers MakeTorch() {
-  Peers peers;
+Implementations MakeTorch() {
+  Implementations implementations;
   for (const Form form : {Form::kFlashAttention, Form::kNanoVllm, Form::kInPlace}) {
-    peers.push_back(std::make_unique<Torch>(form));
+    implementations.push_back(std::make_unique<Torch>(form));
   }
-  return peers;
+  return implementations;
 }
 
 }  // namespace simdrope::bench

@@ -4,7 +4,7 @@
 #include <stdexcept>
 
 #include "../pool.h"
-#include "peer.h"
+#include "implementation.h"
 
 namespace simdrope::bench {
 namespace {
@@ -15,7 +15,7 @@ void Require(const Status& status) {
   if (!status.ok()) throw std::runtime_error(status.message());
 }
 
-class Simdrope : public Peer {
+class Simdrope : public Implementation {
  public:
   Simdrope(std::string name, Angles angles, bool own_threads)
       : name_(std::move(name)), angles_(angles), own_threads_(own_threads) {}
@@ -112,12 +112,12 @@ class Simdrope : public Peer {
 
 }  // namespace
 
-Peers MakeSimdrope() {
-  Peers peers;
-  peers.push_back(std::make_unique<Simdrope>("simdrope", Angles::kPrepared, false));
-  peers.push_back(std::make_unique<Simdrope>("simdrope-streamed", Angles::kStreamed, false));
-  peers.push_back(std::make_unique<Simdrope>("simdrope-slices", Angles::kPrepared, true));
-  return peers;
+Implementations MakeSimdrope() {
+  Implementations implementations;
+  implementations.push_back(std::make_unique<Simdrope>("simdrope", Angles::kPrepared, false));
+  implementations.push_back(std::make_unique<Simdrope>("simdrope-streamed", Angles::kStreamed, false));
+  implementations.push_back(std::make_unique<Simdrope>("simdrope-slices", Angles::kPrepared, true));
+  return implementations;
 }
 
 }  // namespace simdrope::bench

@@ -6,14 +6,14 @@
 
 #include <stdexcept>
 
-#include "peer.h"
+#include "implementation.h"
 
 namespace simdrope::bench {
 namespace {
 
 ggml_type TypeOf(Dtype dtype) { return dtype == f32 ? GGML_TYPE_F32 : GGML_TYPE_F16; }
 
-class Ggml : public Peer {
+class Ggml : public Implementation {
  public:
   std::string name() const override { return "ggml"; }
   std::string version() const override { return std::string("ggml ") + ggml_version(); }
@@ -138,10 +138,10 @@ class Ggml : public Peer {
 
 }  // namespace
 
-Peers MakeGgml() {
-  Peers peers;
-  peers.push_back(std::make_unique<Ggml>());
-  return peers;
+Implementations MakeGgml() {
+  Implementations implementations;
+  implementations.push_back(std::make_unique<Ggml>());
+  return implementations;
 }
 
 }  // namespace simdrope::bench

@@ -3,13 +3,13 @@
 #include <cstring>
 
 #include "../pool.h"
-#include "peer.h"
+#include "implementation.h"
 #include "plain_loop.h"
 
 namespace simdrope::bench {
 namespace {
 
-class Loop : public Peer {
+class Loop : public Implementation {
  public:
   using Function = void (*)(const PlainLoop&);
   Loop(std::string name, Function rotate, const char* compiler, bool one_thread)
@@ -78,16 +78,16 @@ class Loop : public Peer {
 
 }  // namespace
 
-Peers MakePlainLoops() {
-  Peers peers;
-  peers.push_back(std::make_unique<Loop>("loop-scalar", loop_scalar::Rotate, loop_scalar::Compiler(), true));
+Implementations MakePlainLoops() {
+  Implementations implementations;
+  implementations.push_back(std::make_unique<Loop>("loop-scalar", loop_scalar::Rotate, loop_scalar::Compiler(), true));
 #ifdef HAVE_LOOP_GCC
-  peers.push_back(std::make_unique<Loop>("loop-gcc", loop_gcc::Rotate, loop_gcc::Compiler(), false));
+  implementations.push_back(std::make_unique<Loop>("loop-gcc", loop_gcc::Rotate, loop_gcc::Compiler(), false));
 #endif
 #ifdef HAVE_LOOP_CLANG
-  peers.push_back(std::make_unique<Loop>("loop-clang", loop_clang::Rotate, loop_clang::Compiler(), false));
+  implementations.push_back(std::make_unique<Loop>("loop-clang", loop_clang::Rotate, loop_clang::Compiler(), false));
 #endif
-  return peers;
+  return implementations;
 }
 
 }  // namespace simdrope::bench
