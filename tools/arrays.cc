@@ -28,14 +28,18 @@ bool IsSafetensors(const std::string& path) {
   return path.size() >= kSuffix.size() && path.compare(path.size() - kSuffix.size(), kSuffix.size(), kSuffix) == 0;
 }
 
-io::Array ReadArray(const std::string& reference, const std::string& usual_name) {
+std::string FileOf(const std::string& reference) {
   const size_t colon = reference.find(std::string(kSuffix) + ":");
-  if (colon == std::string::npos && !IsSafetensors(reference)) {
-    RequireFile(reference);
-    return Require(io::read_npy(reference), reference);
+  return reference.substr(0, colon == std::string::npos ? colon : colon + kSuffix.size());
+}
+
+io::Array ReadArray(const std::string& reference, const std::string& usual_name) {
+  const std::string path = FileOf(reference);
+  std::string name = path == reference ? "" : reference.substr(path.size() + 1);
+  if (!IsSafetensors(path)) {
+    RequireFile(path);
+    return Require(io::read_npy(path), path);
   }
-  const std::string path = reference.substr(0, colon == std::string::npos ? colon : colon + kSuffix.size());
-  std::string name = colon == std::string::npos ? "" : reference.substr(path.size() + 1);
   RequireFile(path);
   const io::Safetensors file = Require(io::Safetensors::open(path), path);
   if (name.empty()) {

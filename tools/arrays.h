@@ -12,6 +12,7 @@ namespace simdrope::tool {
 
 // FILE.npy, or FILE.safetensors:NAME; NAME may be left out where the file holds one tensor, or one
 // called `usual_name`.
+std::string FileOf(const std::string& reference);  // FILE of the two
 io::Array ReadArray(const std::string& reference, const std::string& usual_name);
 
 // f32, f16 or bf16; u16 counts as bf16 where `stored_as` says so. `stored_as` "": as the file says.

@@ -7,6 +7,7 @@
 #include "command.h"
 #include "failure.h"
 #include "names.h"
+#include "output_file.h"
 #include "rope_arguments.h"
 #include "table_forms.h"
 #include "token_positions.h"
@@ -53,17 +54,21 @@ int Run(const Arguments& arguments) {
   Require(Status::of(simdrope_compute_cos_sin(rope.get(), &view, batch, seq, &rows, nullptr)));
 
   CreateFolder(arguments.out);
+  const std::string joined = arguments.out + "/cos_sin.npy", cos = arguments.out + "/cos.npy",
+                    sin = arguments.out + "/sin.npy";
+  for (const std::string& path : {joined, cos, sin}) {
+    RefuseInput("--out", path, {{"--positions", arguments.positions}, {"--config", arguments.rope.config}});
+  }
   Json files = Json::array();
-  const auto write = [&](const char* name, const io::Array& array) {
-    const std::string path = arguments.out + "/" + name;
+  const auto write = [&](const std::string& path, const io::Array& array) {
     Require(io::write_npy(path, array));
     files.push_back({{"file", path}, {"shape", array.shape}});
   };
   if (IsJoined(form)) {
-    write("cos_sin.npy", arrays.cos);
+    write(joined, arrays.cos);
   } else {
-    write("cos.npy", arrays.cos);
-    write("sin.npy", arrays.sin);
+    write(cos, arrays.cos);
+    write(sin, arrays.sin);
   }
   if (arguments.json) {
     Print({{"model_type", choice.model_type},

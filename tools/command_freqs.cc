@@ -1,13 +1,13 @@
 // simdrope freqs: the frequencies of a model, and where two models differ.
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 #include <string>
 
 #include "command.h"
 #include "failure.h"
 #include "frequencies.h"
 #include "names.h"
+#include "output_file.h"
 #include "rope_arguments.h"
 
 namespace simdrope::tool {
@@ -24,13 +24,6 @@ struct Arguments {
     app.add_option("--compare", compare, "Another config.json or .gguf: list where it differs");
   }
 };
-
-void WriteText(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) Fail("--plot: cannot write ", path);
-}
 
 void PrintDescription(const RopeChoice& choice, const Rope& rope) {
   const simdrope_rope_info info = rope.info();
@@ -86,7 +79,8 @@ int Run(const Arguments& arguments) {
   for (const std::string& warning : choice.warnings) std::fprintf(stderr, "simdrope: warning: %s\n", warning.c_str());
   if (!arguments.plot.empty()) {
     const std::string title = choice.model_type.empty() ? name : choice.model_type + " (" + name + ")";
-    WriteText(arguments.plot, Plot(choice, rope, title));
+    RefuseInput("--plot", arguments.plot, {{"--config", arguments.rope.config}, {"--compare", arguments.compare}});
+    WriteTextFile("--plot", arguments.plot, Plot(choice, rope, title));
   }
   Json json = Describe(choice, rope);
   if (!arguments.plot.empty()) json["plot"] = arguments.plot;

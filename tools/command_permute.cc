@@ -12,6 +12,7 @@
 #include "command.h"
 #include "failure.h"
 #include "names.h"
+#include "output_file.h"
 #include "permutation.h"
 #include "progress.h"
 #include "rope_arguments.h"
@@ -85,39 +86,6 @@ size_t HeaderBytes(const std::string& path) {
   return static_cast<size_t>(header) + sizeof length;
 }
 
-// A new file that is removed again unless it is finished.
-class NewFile {
- public:
-  explicit NewFile(std::string path) : path_(std::move(path)), file_(path_, std::ios::binary | std::ios::trunc) {
-    if (!file_) Fail("--out: cannot write ", path_);
-  }
-  ~NewFile() {
-    if (finished_) return;
-    file_.close();
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
-  void Write(const char* data, size_t bytes, Progress& progress) {
-    for (size_t done = 0; done < bytes;) {
-      const size_t part = std::min(kChunk, bytes - done);
-      file_.write(data + done, static_cast<std::streamsize>(part));
-      if (!file_) Fail("--out: cannot write ", path_);
-      done += part;
-      progress.Add(static_cast<int64_t>(part));
-    }
-  }
-  void Finish() {
-    file_.close();
-    if (!file_) Fail("--out: cannot write ", path_);
-    finished_ = true;
-  }
-
- private:
-  std::string path_;
-  std::ofstream file_;
-  bool finished_ = false;
-};
-
 // The header and all other tensors are copied as they stand, so that the inverse restores the file.
 void WritePermuted(const std::string& from, const std::string& to, const io::Safetensors& file,
                    const std::vector<Selected>& selected, const std::vector<int64_t>& source_rows) {
@@ -134,20 +102,29 @@ void WritePermuted(const std::string& from, const std::string& to, const io::Saf
   if (total != std::filesystem::file_size(from)) Fail(from, ": tensors do not fill the file");
 
   Progress progress("permuting", static_cast<int64_t>(total));
-  NewFile out(to);
+  io::FileWriter out(to);
+  const auto write = [&](const void* data, size_t bytes) {
+    for (size_t done = 0; done < bytes;) {
+      const size_t part = std::min(kChunk, bytes - done);
+      out.write(static_cast<const char*>(data) + done, part);
+      done += part;
+      progress.Add(static_cast<int64_t>(part));
+    }
+  };
   std::vector<char> head(header);
   std::ifstream(from, std::ios::binary).read(head.data(), static_cast<std::streamsize>(header));
-  out.Write(head.data(), header, progress);
+  write(head.data(), header);
   for (const io::Safetensors::Entry* entry : entries) {
     const auto at = reordered.find(entry);
     if (at == reordered.end()) {
-      out.Write(reinterpret_cast<const char*>(entry->data), entry->bytes, progress);
+      write(entry->data, entry->bytes);
     } else {
       const std::vector<std::byte> bytes = Reordered(*at->second, source_rows);
-      out.Write(reinterpret_cast<const char*>(bytes.data()), bytes.size(), progress);
+      write(bytes.data(), bytes.size());
     }
   }
-  out.Finish();
+  const Status status = out.commit();
+  if (!status) Fail("--out: ", status.message());
 }
 
 int Run(const Arguments& arguments) {
@@ -155,7 +132,7 @@ int Run(const Arguments& arguments) {
   const Pairing to = Parse(kPairings, "--to", arguments.to);
   std::error_code error;
   if (!std::filesystem::exists(arguments.model, error)) Fail(arguments.model, ": no such file");
-  if (std::filesystem::equivalent(arguments.model, arguments.out, error)) Fail("--out is the model itself");
+  RefuseInput("--out", arguments.out, {{"the model", arguments.model}, {"--config", arguments.config}});
   const HeadSizes sizes = SizesOf(arguments);
   const io::Safetensors file = Require(io::Safetensors::open(arguments.model), arguments.model);
   std::vector<Pattern> chosen;

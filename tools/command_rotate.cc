@@ -8,6 +8,7 @@
 #include "command.h"
 #include "failure.h"
 #include "names.h"
+#include "output_file.h"
 #include "progress.h"
 #include "rotation.h"
 #include "targets.h"
@@ -29,9 +30,42 @@ double MedianSeconds(Rotation& rotation, int repeat) {
   return seconds[static_cast<size_t>(repeat / 2)];
 }
 
+// The files that --out stands for.
+struct OutputPaths {
+  std::string both, q, k;
+
+  explicit OutputPaths(const std::string& out) {
+    if (IsSafetensors(out)) {
+      both = out;
+    } else {
+      q = out + "/q.npy";
+      k = out + "/k.npy";
+    }
+  }
+};
+
+void RefuseInputs(const OutputPaths& paths, const RotateArguments& a) {
+  const std::vector<InputFile> inputs = {
+      {"--q", a.q},
+      {"--k", a.k},
+      {"--positions", a.positions},
+      {"--cu-seqlens", a.cu_seqlens},
+      {"--cos", a.cos},
+      {"--sin", a.sin},
+      {"--cos-sin", a.cos_sin},
+      {"--expect-q", a.expect_q},
+      {"--expect-k", a.expect_k},
+      {"--config", a.rope.config},
+  };
+  if (!paths.both.empty()) RefuseInput("--out", paths.both, inputs);
+  if (!a.q.empty() && !paths.q.empty()) RefuseInput("--out", paths.q, inputs);
+  if (!a.k.empty() && !paths.k.empty()) RefuseInput("--out", paths.k, inputs);
+}
+
 Json WriteOutput(const Rotation& rotation, const std::string& out) {
+  const OutputPaths paths(out);
   Json files = Json::array();
-  if (IsSafetensors(out)) {
+  if (!paths.both.empty()) {
     std::vector<io::Safetensors::Entry> entries;
     const auto add = [&](const Side& side, const char* name) {
       if (!side.is_present()) return;
@@ -45,14 +79,13 @@ Json WriteOutput(const Rotation& rotation, const std::string& out) {
     return files;
   }
   CreateFolder(out);
-  const auto write = [&](const Side& side, const char* name) {
+  const auto write = [&](const Side& side, const std::string& path) {
     if (!side.is_present()) return;
-    const std::string path = out + "/" + name;
     Require(io::write_npy(path, side.out_array));
     files.push_back(path);
   };
-  write(rotation.q(), "q.npy");
-  write(rotation.k(), "k.npy");
+  write(rotation.q(), paths.q);
+  write(rotation.k(), paths.k);
   return files;
 }
 
@@ -119,6 +152,7 @@ void PrintText(const Json& json) {
 int Run(const RotateArguments& arguments) {
   if (!arguments.expect_q.empty() && arguments.q.empty()) Fail("--expect-q wants --q");
   if (!arguments.expect_k.empty() && arguments.k.empty()) Fail("--expect-k wants --k");
+  RefuseInputs(OutputPaths(arguments.out), arguments);
   Rotation rotation(arguments);
   for (const std::string& warning : rotation.choice().warnings) {
     std::fprintf(stderr, "simdrope: warning: %s\n", warning.c_str());

@@ -6,6 +6,7 @@
 
 #include "command.h"
 #include "failure.h"
+#include "output_file.h"
 
 namespace {
 
@@ -45,6 +46,7 @@ int main(int argc, char** argv) {
   AddCheck(app, exit_code);
   AddPermute(app, exit_code);
   AddDemo(app, exit_code);
+  RemoveUnfinishedOnSignals();
   try {
     app.parse(argc, argv);
     return exit_code;

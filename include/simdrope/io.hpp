@@ -59,6 +59,31 @@ struct Array {
   SIMDROPE_API static Array zeros(ElementType type, std::vector<int64_t> shape);
 };
 
+// Writes one file, which appears under its name only once it is whole: until commit() it stands beside it, under a
+// random name and locked against a second writer. It keeps the permissions of the file that it replaces, and lasts
+// (file and folder are synced). What is not a regular file is refused, a symbolic link too. Nothing is left behind
+// without a commit; the first error of all calls is the one that commit() reports.
+class FileWriter {
+ public:
+  SIMDROPE_API explicit FileWriter(const std::string& path);
+  SIMDROPE_API FileWriter(FileWriter&&) noexcept;
+  SIMDROPE_API ~FileWriter();
+
+  SIMDROPE_API void write(const void* data, size_t bytes);
+  void write(std::string_view text) { write(text.data(), text.size()); }
+  SIMDROPE_API Status sync();  // then read_back() reads what is stored, as far as the system allows it
+  SIMDROPE_API Status read_back(uint64_t offset, void* data, size_t bytes);
+  SIMDROPE_API Status commit();  // once
+
+  // Removes what all unfinished writers of this process would leave behind. For a handler of a signal that ends the
+  // process: safe there, and of no use elsewhere.
+  SIMDROPE_API static void remove_unfinished();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 // NumPy's .npy, versions 1 to 3, little-endian, C or Fortran order (the latter is reordered). uint16
 // stays u16: .npy has no bf16.
 SIMDROPE_API Result<Array> read_npy(const std::string& path);

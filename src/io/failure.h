@@ -37,11 +37,15 @@ inline Status with_path(const std::string& path, const Status& status) {
 template <class Body>
 auto guarded(Body body) -> decltype(body()) {
   try {
-    return body();
+    try {
+      return body();
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const std::exception& e) {
+      return Status(SIMDROPE_BAD_FILE, e.what());  // which may run out of memory too
+    }
   } catch (const std::bad_alloc&) {
     return Status(SIMDROPE_OUT_OF_MEMORY, "out of memory");
-  } catch (const std::exception& e) {
-    return Status(SIMDROPE_BAD_FILE, e.what());
   }
 }
 

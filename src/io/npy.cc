@@ -5,7 +5,6 @@
 #include <optional>
 
 #include "io/failure.h"
-#include "io/file_writer.h"
 #include "io/mapped_file.h"
 #include "io/shape.h"
 
@@ -262,9 +261,9 @@ Status write_npy(const std::string& path, const Array& array) {
     FileWriter file(path);
     file.write(kMagic);
     file.write(std::string_view("\x01\x00", 2));
-    file.write(std::as_bytes(std::span(&length, 1)));
+    file.write(&length, sizeof length);
     file.write(header);
-    file.write(array.bytes);
+    file.write(array.bytes.data(), array.bytes.size());
     return file.commit();
   });
 }

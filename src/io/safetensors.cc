@@ -5,7 +5,6 @@
 #include <optional>
 
 #include "io/failure.h"
-#include "io/file_writer.h"
 #include "io/mapped_file.h"
 #include "io/shape.h"
 
@@ -300,9 +299,9 @@ Status write_safetensors(const std::string& path, const std::vector<Safetensors:
     const uint64_t header_size = header.size();
 
     FileWriter file(path);
-    file.write(std::as_bytes(std::span(&header_size, 1)));
+    file.write(&header_size, sizeof header_size);
     file.write(header);
-    for (const Safetensors::Entry& entry : entries) file.write({entry.data, entry.bytes});
+    for (const Safetensors::Entry& entry : entries) file.write(entry.data, entry.bytes);
     return file.commit();
   });
 }

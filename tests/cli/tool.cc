@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,29 +24,50 @@ void Redirect(const std::string& path, int descriptor) {
 
 }  // namespace
 
-Outcome Run(const Arguments& arguments, const std::vector<std::string>& environment) {
+Started Start(const Arguments& arguments, const std::vector<std::string>& environment, uint64_t most_bytes) {
   const char* tool = std::getenv("SIMDROPE_TOOL");
   REQUIRE_MESSAGE(tool != nullptr, "SIMDROPE_TOOL must name the simdrope command");
-  const Folder folder;
-  const std::string out = folder / "out", err = folder / "err";
+  auto folder = std::make_unique<Folder>();
+  const std::string out = *folder / "out", err = *folder / "err";
   std::vector<char*> argv{const_cast<char*>(tool)};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
 
+  // A signal that comes before the command runs must not meet the test program's own handlers.
+  sigset_t held, before;
+  sigemptyset(&held);
+  sigaddset(&held, SIGTERM);
+  sigprocmask(SIG_BLOCK, &held, &before);
   const pid_t child = fork();
-  REQUIRE(child >= 0);
   if (child == 0) {
+    signal(SIGTERM, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &before, nullptr);
     for (const std::string& setting : environment) putenv(const_cast<char*>(setting.c_str()));
     Redirect(out, STDOUT_FILENO);
     Redirect(err, STDERR_FILENO);
+    if (most_bytes != 0) {
+      const rlimit limit{most_bytes, most_bytes};
+      setrlimit(RLIMIT_FSIZE, &limit);
+      signal(SIGXFSZ, SIG_IGN);
+    }
     execv(tool, argv.data());
     _exit(127);
   }
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  REQUIRE(child >= 0);
+  return {child, std::move(folder)};
+}
+
+Outcome Finish(const Started& started) {
   int status = 0;
-  REQUIRE(waitpid(child, &status, 0) == child);
+  REQUIRE(waitpid(started.process, &status, 0) == started.process);
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  REQUIRE_MESSAGE(code != 127, "cannot run " << tool);
-  return {code, ReadText(out), ReadText(err)};
+  REQUIRE_MESSAGE(code != 127, "cannot run $SIMDROPE_TOOL");
+  return {code, ReadText(*started.folder / "out"), ReadText(*started.folder / "err")};
+}
+
+Outcome Run(const Arguments& arguments, const std::vector<std::string>& environment, uint64_t most_bytes) {
+  return Finish(Start(arguments, environment, most_bytes));
 }
 
 Folder::Folder() {

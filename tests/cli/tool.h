@@ -2,8 +2,11 @@
 #ifndef SIMDROPE_TESTS_CLI_TOOL_H_
 #define SIMDROPE_TESTS_CLI_TOOL_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <simdrope/io.hpp>
 #include <string>
@@ -21,9 +24,6 @@ struct Outcome {
   Json json() const { return Json::parse(out); }
 };
 
-// Runs $SIMDROPE_TOOL; `environment` holds further NAME=VALUE.
-Outcome Run(const Arguments& arguments, const std::vector<std::string>& environment = {});
-
 // A temporary folder, removed at the end.
 class Folder {
  public:
@@ -35,6 +35,17 @@ class Folder {
  private:
   std::filesystem::path path_;
 };
+
+// A command under way.
+struct Started {
+  pid_t process;
+  std::unique_ptr<Folder> folder;  // with what it prints
+};
+
+// Starts $SIMDROPE_TOOL; `environment` holds further NAME=VALUE. `most_bytes` limits the files it writes (0: no).
+Started Start(const Arguments& arguments, const std::vector<std::string>& environment = {}, uint64_t most_bytes = 0);
+Outcome Finish(const Started& started);
+Outcome Run(const Arguments& arguments, const std::vector<std::string>& environment = {}, uint64_t most_bytes = 0);
 
 std::string ReadText(const std::string& path);
 void WriteText(const std::string& path, const std::string& text);
