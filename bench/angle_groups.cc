@@ -68,19 +68,18 @@ class Computed {
     Result<Rope> rope = Rope::create(config);
     if (!rope.ok()) throw std::runtime_error(rope.status().message());
     rope_ = std::move(*rope);
-    view_.rope = rope_.get();
-    view_.table = Table(rows.cos.data(), rows.sin.data(), rows.count, static_cast<int>(rows.pairs));
+    output_.table = Table(rows.cos.data(), rows.sin.data(), rows.count, static_cast<int>(rows.pairs));
     options_.threads = 1;
   }
   simdrope_status Run() const {
-    return simdrope_compute_cos_sin(rope_.get(), &positions_, 1, rows_->count, &view_, &options_);
+    return simdrope_compute_cos_sin(rope_.get(), &positions_, 1, rows_->count, &output_, &options_);
   }
 
  private:
   Rows* rows_;
   Rope rope_;
   Positions positions_;
-  CosSinView view_;
+  CosSinOutput output_;
   Options options_;
 };
 

@@ -9,12 +9,12 @@
 namespace simdrope::bench {
 namespace {
 
-// Jobs of one workload and dtype share their buffers; only the latest pair is kept.
-std::shared_ptr<Stage> StageOf(const Workload& workload, Dtype dtype) {
+// Jobs of one workload and format share their buffers; only the latest pair is kept.
+std::shared_ptr<Stage> StageOf(const Workload& workload, Format format) {
   static std::shared_ptr<Stage> latest;
-  if (latest == nullptr || latest->workload().name != workload.name || latest->dtype() != dtype) {
+  if (latest == nullptr || latest->workload().name != workload.name || latest->format() != format) {
     latest.reset();
-    latest = std::make_shared<Stage>(workload, dtype);
+    latest = std::make_shared<Stage>(workload, format);
   }
   return latest;
 }
@@ -33,7 +33,7 @@ std::string ReadyOrWhyNot(Implementation& implementation, const Job& job, Stage&
 
 OpenGroup Open(const Implementations& implementations, const Case& c, const Wanted& wanted) {
   const std::string group = GroupName(c);
-  std::shared_ptr<Stage> stage = StageOf(c.workload, c.dtype);
+  std::shared_ptr<Stage> stage = StageOf(c.workload, c.format);
   const Job job = stage->MakeJob(c.pairing, c.mode, c.threads);
   OpenGroup open;
   for (const auto& implementation : implementations) {

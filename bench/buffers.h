@@ -54,29 +54,29 @@ class Buffer {
   size_t mapped_ = 0;
 };
 
-// Normally distributed values, rounded to `dtype`; element i of a tensor holds value i modulo a prime,
+// Normally distributed values, rounded to `format`; element i of a tensor holds value i modulo a prime,
 // so that neighbouring tokens and heads never hold the same ones.
 class Activations {
  public:
   static constexpr int64_t kPeriod = 65521;
 
-  explicit Activations(Dtype dtype) : dtype_(dtype), block_(kPeriod * size_of(dtype)) {
+  explicit Activations(Format format) : format_(format), block_(kPeriod * size_of(format)) {
     std::mt19937 random(20240521);
     std::normal_distribution<float> normal(0.0f, 1.0f);
-    for (int64_t i = 0; i < kPeriod; ++i) Store(block_.data(), dtype, i, normal(random));
+    for (int64_t i = 0; i < kPeriod; ++i) Store(block_.data(), format, i, normal(random));
   }
 
-  double operator[](int64_t index) const { return Load(block_.data(), dtype_, index % kPeriod); }
+  double operator[](int64_t index) const { return Load(block_.data(), format_, index % kPeriod); }
 
   void Fill(char* data, int64_t elements) const {
-    const int64_t size = size_of(dtype_);
+    const int64_t size = size_of(format_);
     for (int64_t done = 0; done < elements; done += kPeriod) {
       std::memcpy(data + done * size, block_.data(), std::min(kPeriod, elements - done) * size);
     }
   }
 
  private:
-  Dtype dtype_;
+  Format format_;
   std::vector<char> block_;
 };
 

@@ -32,8 +32,8 @@ struct Job {
   Tensor tensor(const TokenView& view, char* data) const {
     const Workload& w = c.workload;
     if (view.heads == 0) return {};
-    return w.layout == Layout::kBSHD ? bshd(data, c.dtype, w.batch, w.seq, view.heads, w.head_dim)
-                                     : bhsd(data, c.dtype, w.batch, w.seq, view.heads, w.head_dim);
+    return w.layout == Layout::kBSHD ? bshd(data, c.format, w.batch, w.seq, view.heads, w.head_dim)
+                                     : bhsd(data, c.format, w.batch, w.seq, view.heads, w.head_dim);
   }
 };
 
@@ -58,10 +58,10 @@ inline simdrope_config ConfigOf(const Workload& w, Pairing pairing) {
   return config;
 }
 
-// The buffers of one workload and dtype; jobs for any pairing, mode and number of threads view them.
+// The buffers of one workload and format; jobs for any pairing, mode and number of threads view them.
 class Stage {
  public:
-  Stage(const Workload& workload, Dtype dtype) : w_(workload), dtype_(dtype), activations_(dtype), in_(bytes()) {
+  Stage(const Workload& workload, Format format) : w_(workload), format_(format), activations_(format), in_(bytes()) {
     const int64_t tokens = w_.tokens();
     positions_.resize(w_.axes() * tokens);
     constexpr int64_t kLine = 64;  // where tables begin, as those of Rope::cos_sin do
@@ -88,7 +88,7 @@ class Stage {
   }
 
   const Workload& workload() const { return w_; }
-  Dtype dtype() const { return dtype_; }
+  Format format() const { return format_; }
   const Activations& activations() const { return activations_; }
 
   void Refill() {
@@ -99,7 +99,7 @@ class Stage {
   Job MakeJob(Pairing pairing, Mode mode, int threads) {
     if (mode == Mode::kOutOfPlace && out_.data() == nullptr) out_ = Buffer(bytes());
     char* out = mode == Mode::kInPlace ? in_.data() : out_.data();
-    Job job{{w_, dtype_, pairing, mode, threads}, {}, {}, cos_, sin_, positions_.data()};
+    Job job{{w_, format_, pairing, mode, threads}, {}, {}, cos_, sin_, positions_.data()};
     job.q = View(in_.data(), out, w_.q_heads);
     job.k = View(in_.data() + k_offset(), out + k_offset(), w_.k_heads);
     return job;
@@ -108,8 +108,8 @@ class Stage {
  private:
   int64_t q_elements() const { return w_.tokens() * w_.q_heads * w_.head_dim; }
   int64_t k_elements() const { return w_.tokens() * w_.k_heads * w_.head_dim; }
-  int64_t k_offset() const { return (q_elements() * size_of(dtype_) + 4095) / 4096 * 4096; }
-  int64_t bytes() const { return k_offset() + k_elements() * size_of(dtype_); }
+  int64_t k_offset() const { return (q_elements() * size_of(format_) + 4095) / 4096 * 4096; }
+  int64_t bytes() const { return k_offset() + k_elements() * size_of(format_); }
 
   TokenView View(char* in, char* out, int64_t heads) const {
     const bool bshd = w_.layout == Layout::kBSHD;
@@ -117,7 +117,7 @@ class Stage {
   }
 
   Workload w_;
-  Dtype dtype_;
+  Format format_;
   Activations activations_;
   Buffer in_;
   Buffer out_;

@@ -35,17 +35,17 @@ inline uint16_t ToF16(float value) {
   return static_cast<uint16_t>(sign + ((exponent + 14) << 10) + static_cast<int>(steps));
 }
 
-inline double Load(const void* data, Dtype dtype, int64_t index) {
-  if (dtype == f32) return static_cast<const float*>(data)[index];
+inline double Load(const void* data, Format format, int64_t index) {
+  if (format == f32) return static_cast<const float*>(data)[index];
   const uint16_t bits = static_cast<const uint16_t*>(data)[index];
-  return dtype == f16 ? FromF16(bits) : FromBf16(bits);
+  return format == f16 ? FromF16(bits) : FromBf16(bits);
 }
 
-inline void Store(void* data, Dtype dtype, int64_t index, float value) {
-  if (dtype == f32) {
+inline void Store(void* data, Format format, int64_t index, float value) {
+  if (format == f32) {
     static_cast<float*>(data)[index] = value;
   } else {
-    static_cast<uint16_t*>(data)[index] = dtype == f16 ? ToF16(value) : ToBf16(value);
+    static_cast<uint16_t*>(data)[index] = format == f16 ? ToF16(value) : ToBf16(value);
   }
 }
 

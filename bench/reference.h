@@ -12,13 +12,13 @@ namespace simdrope::bench {
 
 // Errors are measured in units of the pair's length, which a rotation keeps.
 struct Accuracy {
-  double roundings = 1;    // times a value is rounded to the dtype on its way
+  double roundings = 1;    // times a value is rounded to the format on its way
   double angle_error = 0;  // radians, where an implementation computes angles of its own in float
 };
 
-// Half an ULP of the dtype for each rounding, and as much again for arithmetic in float.
-inline double Tolerance(Dtype dtype, const Accuracy& accuracy) {
-  const double half_ulp = dtype == f32 ? 0x1p-24 : dtype == f16 ? 0x1p-11 : 0x1p-8;
+// Half an ULP of the format for each rounding, and as much again for arithmetic in float.
+inline double Tolerance(Format format, const Accuracy& accuracy) {
+  const double half_ulp = format == f32 ? 0x1p-24 : format == f16 ? 0x1p-11 : 0x1p-8;
   return half_ulp * accuracy.roundings + 0x1p-21 + accuracy.angle_error;
 }
 
@@ -26,9 +26,9 @@ inline double Tolerance(Dtype dtype, const Accuracy& accuracy) {
 // Looks at every element of about 200 tokens, evenly spread.
 inline std::string Check(const Job& job, const Activations& activations, const Accuracy& accuracy) {
   const Workload& w = job.workload();
-  const Dtype dtype = job.c.dtype;
-  const double tolerance = Tolerance(dtype, accuracy);
-  const double smallest = dtype == f16 ? 0x1p-24 : 0;  // f16 has few subnormals
+  const Format format = job.c.format;
+  const double tolerance = Tolerance(format, accuracy);
+  const double smallest = format == f16 ? 0x1p-24 : 0;  // f16 has few subnormals
   const int64_t step = std::max<int64_t>(1, w.tokens() / 199);
 
   const auto check_token = [&](const TokenView& view, const char* tensor, int64_t t) -> std::string {
@@ -43,7 +43,7 @@ inline std::string Check(const Job& job, const Activations& activations, const A
       };
       for (int64_t e = 0; e < w.head_dim; ++e) {
         if (e >= w.rotary_offset && e < w.rotary_offset + w.rotary_dim) continue;
-        const double got = Load(view.out, dtype, head + e);
+        const double got = Load(view.out, format, head + e);
         if (got != activations[head + e]) return wrong(e, got, activations[head + e]);
       }
       for (int64_t i = 0; i < w.pairs(); ++i) {
@@ -58,7 +58,7 @@ inline std::string Check(const Job& job, const Activations& activations, const A
         const double allowed = tolerance * std::hypot(x, y) + smallest;
         for (int part = 0; part < 2; ++part) {
           const int64_t element = part == 0 ? first : second;
-          const double got = Load(view.out, dtype, head + element);
+          const double got = Load(view.out, format, head + element);
           if (!(std::fabs(got - expected[part]) <= allowed)) return wrong(element, got, expected[part]);
         }
       }

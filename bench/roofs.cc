@@ -41,13 +41,13 @@ void ConvertPlain(const Span& s) {
 class Roof : public Implementation {
  public:
   // With `alone`, one thread whatever the case allows: the faster way where little is to be moved.
-  Roof(Dtype dtype, Mode mode, RoofKernel kernel, bool alone)
-      : dtype_(dtype), mode_(mode), kernel_(std::move(kernel)), alone_(alone) {}
+  Roof(Format format, Mode mode, RoofKernel kernel, bool alone)
+      : format_(format), mode_(mode), kernel_(std::move(kernel)), alone_(alone) {}
 
   std::string name() const override { return kernel_.name + (alone_ ? "@1" : ""); }
   bool rotates() const override { return false; }
   std::string Refuses(const Case& c) const override {
-    if (c.dtype != dtype_ || c.mode != mode_) return "of another dtype or mode";
+    if (c.format != format_ || c.mode != mode_) return "of another dtype or mode";
     const bool whole_tokens = c.workload.layout == Layout::kBSHD && c.workload.whole_heads();
     if (kernel_.reads != Reads::kData && !whole_tokens) return "for whole tokens of BSHD";
     if (alone_ && (c.threads == 1 || c.bytes_moved() > kLittle)) return "as the others";
@@ -72,7 +72,7 @@ class Roof : public Implementation {
  private:
   static constexpr int64_t kLittle = int64_t{4} << 20;  // bytes
 
-  Dtype dtype_;
+  Format format_;
   Mode mode_;
   RoofKernel kernel_;
   bool alone_;
@@ -83,14 +83,14 @@ class Roof : public Implementation {
 
 }  // namespace
 
-std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode) {
+std::vector<RoofKernel> RoofKernels(Format format, Mode mode) {
   std::vector<RoofKernel> kernels;
 #if defined(__x86_64__)
-  kernels = x86::RoofKernels(dtype, mode);
+  kernels = x86::RoofKernels(format, mode);
 #else
   if (mode == Mode::kInPlace) {
-    kernels.push_back({"roof.plain", dtype == f32 ? MultiplyPlain<float> : MultiplyPlain<uint16_t>});
-    if (dtype == bf16) kernels.push_back({"roof-convert.plain", ConvertPlain});
+    kernels.push_back({"roof.plain", format == f32 ? MultiplyPlain<float> : MultiplyPlain<uint16_t>});
+    if (format == bf16) kernels.push_back({"roof-convert.plain", ConvertPlain});
   }
 #endif
   if (mode == Mode::kOutOfPlace) kernels.push_back({"roof.memcpy", CopyMemcpy});
@@ -99,11 +99,11 @@ std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode) {
 
 Implementations MakeRoofs() {
   Implementations implementations;
-  for (Dtype dtype : {f32, f16, bf16}) {
+  for (Format format : {f32, f16, bf16}) {
     for (Mode mode : {Mode::kInPlace, Mode::kOutOfPlace}) {
-      for (const RoofKernel& kernel : RoofKernels(dtype, mode)) {
+      for (const RoofKernel& kernel : RoofKernels(format, mode)) {
         for (const bool alone : {false, true}) {
-          implementations.push_back(std::make_unique<Roof>(dtype, mode, kernel, alone));
+          implementations.push_back(std::make_unique<Roof>(format, mode, kernel, alone));
         }
       }
     }

@@ -24,7 +24,7 @@ struct RoofKernel {
   Reads reads = Reads::kData;
 };
 
-std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode);
+std::vector<RoofKernel> RoofKernels(Format format, Mode mode);
 
 // The family of a variant's name; "" if it is not a roof. memcpy is a way to copy, too.
 inline std::string RoofFamily(const std::string& impl) {

@@ -242,7 +242,7 @@ BENCH_DEFINE_WALK(Walk512, BENCH_AVX512)
 BENCH_DEFINE_WALK(Walk512Bf16, BENCH_AVX512_BF16)
 #undef BENCH_DEFINE_WALK
 
-inline std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode) {
+inline std::vector<RoofKernel> RoofKernels(Format format, Mode mode) {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
@@ -267,10 +267,10 @@ inline std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode) {
     add(supported, "roof-cached." + variant, {ways.front()}, Reads::kCachedData);
   };
   // In place and out of place.
-  if (dtype == f16) {
+  if (format == f16) {
     add_converting_angles(avx2, "256", Walk256AnglesWays<ConvertF16Narrow>());
     add_converting_angles(avx512, "512", Walk512AnglesWays<ConvertF16>());
-  } else if (dtype == bf16) {
+  } else if (format == bf16) {
     add_converting_angles(avx2, "256", Walk256AnglesWays<ConvertBf16Narrow>());
     add_converting_angles(avx512, "512", Walk512AnglesWays<ConvertBf16>());
   }
@@ -278,11 +278,11 @@ inline std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode) {
     add_both(avx2, "256", Walk256Ways<Copy256>(), Walk256AnglesWays<Copy256>());
     add_both(avx512, "512", Walk512Ways<Copy512>(), Walk512AnglesWays<Copy512>());
     add_both(avx512, "stream512", Walk512Ways<Stream512>(), Walk512AnglesWays<Stream512>());
-    if (dtype == f16) add_converting_angles(avx512, "stream512", Walk512AnglesWays<StreamF16>());
-    if (dtype == bf16) add_converting_angles(avx512, "stream512", Walk512AnglesWays<StreamBf16>());
+    if (format == f16) add_converting_angles(avx512, "stream512", Walk512AnglesWays<StreamF16>());
+    if (format == bf16) add_converting_angles(avx512, "stream512", Walk512AnglesWays<StreamBf16>());
     return kernels;
   }
-  if (dtype == f32) {
+  if (format == f32) {
     add_both(avx2, "256", Walk256Ways<MultiplyF32Narrow>(), Walk256AnglesWays<MultiplyF32Narrow>());
     add_both(avx512, "512", Walk512Ways<MultiplyF32>(), Walk512AnglesWays<MultiplyF32>());
     add_cached(avx2, "256", Walk256Ways<MultiplyF32Narrow>());
@@ -295,7 +295,7 @@ inline std::vector<RoofKernel> RoofKernels(Dtype dtype, Mode mode) {
     add(supported, "roof-convert." + variant, ways);
     add_cached(supported, variant, ways);
   };
-  if (dtype == f16) {
+  if (format == f16) {
     add_converting(avx2, "256", Walk256Ways<ConvertF16Narrow>());
     add_converting(avx512, "512", Walk512Ways<ConvertF16>());
   } else {

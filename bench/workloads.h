@@ -69,13 +69,13 @@ enum class Mode { kInPlace, kOutOfPlace };
 
 struct Case {
   Workload workload;
-  Dtype dtype;
+  Format format;
   Pairing pairing;
   Mode mode;
   int threads;
 
   bool in_place() const { return mode == Mode::kInPlace; }
-  int64_t element_size() const { return size_of(dtype); }
+  int64_t element_size() const { return size_of(format); }
   // Read plus written by a rotation that touches no more than it must.
   int64_t bytes_moved() const {
     const int64_t elements =
@@ -84,12 +84,12 @@ struct Case {
   }
 };
 
-inline const char* NameOf(Dtype dtype) { return dtype == f32 ? "f32" : dtype == f16 ? "f16" : "bf16"; }
+inline const char* NameOf(Format format) { return format == f32 ? "f32" : format == f16 ? "f16" : "bf16"; }
 inline const char* NameOf(Pairing pairing) { return pairing == half ? "half" : "interleaved"; }
 inline const char* NameOf(Mode mode) { return mode == Mode::kInPlace ? "inplace" : "outofplace"; }
 
 inline std::string GroupName(const Case& c) {
-  return "apply/" + c.workload.name + "/" + NameOf(c.dtype) + "/" + NameOf(c.pairing) + "/" + NameOf(c.mode);
+  return "apply/" + c.workload.name + "/" + NameOf(c.format) + "/" + NameOf(c.pairing) + "/" + NameOf(c.mode);
 }
 
 // Every case: all workloads on one thread and on all; `prefill` also on the powers of two between, and
@@ -104,18 +104,18 @@ inline std::vector<Case> Cases(int all_threads) {
   std::vector<Case> cases;
   for (const Workload& workload : Workloads()) {
     const bool scaling = workload.name == "prefill";
-    for (Dtype dtype : {f32, f16, bf16}) {
+    for (Format format : {f32, f16, bf16}) {
       for (Pairing pairing : {half, interleaved}) {
         for (Mode mode : {Mode::kInPlace, Mode::kOutOfPlace}) {
           const bool all_steps = scaling && pairing == half && mode == Mode::kInPlace;
-          for (int threads : all_steps ? steps : ends) cases.push_back({workload, dtype, pairing, mode, threads});
+          for (int threads : all_steps ? steps : ends) cases.push_back({workload, format, pairing, mode, threads});
         }
       }
     }
   }
   for (int64_t tokens = 1; tokens <= 65536; tokens *= 4) {
-    for (Dtype dtype : {f32, f16, bf16}) {
-      for (int threads : ends) cases.push_back({TokenSweep(tokens), dtype, half, Mode::kInPlace, threads});
+    for (Format format : {f32, f16, bf16}) {
+      for (int threads : ends) cases.push_back({TokenSweep(tokens), format, half, Mode::kInPlace, threads});
     }
   }
   return cases;

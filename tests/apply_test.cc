@@ -17,8 +17,8 @@ struct Case {
   Shape shape;
   Layout in_layout = Layout::kBshd;
   Layout out_layout = Layout::kBshd;
-  Dtype in = simdrope::f32;
-  Dtype out = simdrope::f32;
+  Format in = simdrope::f32;
+  Format out = simdrope::f32;
   bool in_place = false;
   bool inverse = false;
   simdrope_pairing output_pairing = SIMDROPE_SAME_PAIRING;
@@ -44,7 +44,7 @@ std::string Run(const Case& c, Random* random) {
   FillInputs(job, c.inputs, random);
   simdrope::Options options;
   options.inverse = c.inverse;
-  options.q_scale = c.q_scale;
+  options.q.scale = c.q_scale;
   options.output_pairing = c.output_pairing;
   const auto run = [&] {
     const auto view = rope->stream(ids.view());
@@ -83,20 +83,20 @@ TEST_CASE("every even rotary_dim, dtype and pairing, at an offset, in both direc
   const int64_t before = ComparedElements();
   ForEachTarget([&](const simdrope_target&) {
     for (const int dim : RotaryDims()) {
-      for (const Dtype dtype : kDtypes) {
+      for (const Format format : kFormats) {
         for (const Pairing pairing : kPairings) {
           for (const bool in_place : {false, true}) {
             const int room = std::min(SIMDROPE_MAX_HEAD_DIM - dim, 12);
             const int offset = static_cast<int>(random.Int(0, room / 2)) / 2 * 2;
             Case c = InWindow(dim, offset, static_cast<int>(random.Int(0, room - offset)), pairing);
-            c.in = c.out = dtype;
+            c.in = c.out = format;
             c.in_place = in_place;
             c.inverse = random.Chance(2);
             c.misalignment = static_cast<int>(random.Int(0, 9));
             c.inputs = kInputs[random.Int(0, 4)];
             CAPTURE(dim);
             CAPTURE(offset);
-            CAPTURE(NameOf(dtype));
+            CAPTURE(NameOf(format));
             CAPTURE(pairing);
             CAPTURE(in_place);
             CHECK(Run(c, &random) == "");
@@ -112,8 +112,8 @@ TEST_CASE("every kind of input for every pair of dtypes and pairings") {
   Random random(2);
   ForEachTarget([&](const simdrope_target&) {
     for (const Inputs inputs : kInputs) {
-      for (const Dtype in : kDtypes) {
-        for (const Dtype out : kDtypes) {
+      for (const Format in : kFormats) {
+        for (const Format out : kFormats) {
           for (const Pairing from : kPairings) {
             for (const Pairing to : kPairings) {
               for (const int dim : IsQuick() ? std::vector<int>{6, 62} : std::vector<int>{2, 6, 32, 62, 64, 128}) {
@@ -143,7 +143,7 @@ TEST_CASE("every kind of input for every pair of dtypes and pairings") {
 TEST_CASE("halves apart: a split beyond rotary_dim / 2") {
   Random random(3);
   ForEachTarget([&](const simdrope_target&) {
-    for (const Dtype dtype : kDtypes) {
+    for (const Format format : kFormats) {
       for (const int dim : {2, 8, 30, 64}) {
         for (const int split : {dim / 2, dim / 2 + 1, dim, 96}) {
           for (const int offset : {0, 4}) {
@@ -152,9 +152,9 @@ TEST_CASE("halves apart: a split beyond rotary_dim / 2") {
             c.config.head_dim = 160;
             c.config.split = split;
             c.shape = {1, 3, 2, 2, 0, 160};
-            c.in = c.out = dtype;
+            c.in = c.out = format;
             c.in_place = random.Chance(2);
-            CAPTURE(NameOf(dtype));
+            CAPTURE(NameOf(format));
             CAPTURE(dim);
             CAPTURE(split);
             CAPTURE(offset);
@@ -172,20 +172,20 @@ TEST_CASE("from every layout into every other, and in place") {
     for (const Layout from : {Layout::kBshd, Layout::kBhsd, Layout::kPackedQkv, Layout::kPackedHeads, Layout::kPadded,
                               Layout::kReversed, Layout::kSeqMajor, Layout::kBroadcast}) {
       for (const Layout to : kOutputLayouts) {
-        for (const Dtype dtype : kDtypes) {
+        for (const Format format : kFormats) {
           Case c = InWindow(12, 2, 3, kPairings[random.Int(0, 1)]);
           c.shape = {3, 5, 4, 2, 2, c.config.head_dim};
           c.in_layout = from;
           c.out_layout = to;
-          c.in = dtype;
-          c.out = random.Chance(2) ? dtype : simdrope::f32;
+          c.in = format;
+          c.out = random.Chance(2) ? format : simdrope::f32;
           c.in_place = from == to && from != Layout::kBroadcast;
           if (c.in_place) c.out = c.in;
           c.misalignment = static_cast<int>(random.Int(0, 3));
           c.ids = kIdsForms[random.Int(0, 3)];
           CAPTURE(static_cast<int>(from));
           CAPTURE(static_cast<int>(to));
-          CAPTURE(NameOf(dtype));
+          CAPTURE(NameOf(format));
           CHECK(Run(c, &random) == "");
         }
       }
@@ -221,12 +221,12 @@ TEST_CASE("heads of Q, K and V in any number, batch and length zero included") {
 TEST_CASE("a scale on Q reaches all of Q and nothing else") {
   Random random(6);
   ForEachTarget([&](const simdrope_target&) {
-    for (const Dtype dtype : kDtypes) {
+    for (const Format format : kFormats) {
       for (const Pairing pairing : kPairings) {
         for (const bool in_place : {false, true}) {
           Case c = InWindow(20, 4, 9, pairing);
           c.shape.v_heads = 1;
-          c.in = c.out = dtype;
+          c.in = c.out = format;
           c.in_place = in_place;
           c.q_scale = 0.08838835f;
           CHECK(Run(c, &random) == "");
@@ -239,12 +239,12 @@ TEST_CASE("a scale on Q reaches all of Q and nothing else") {
 TEST_CASE("the longest heads in every layout of tokens and heads") {
   Random random(9);
   for (const Layout layout : {Layout::kBshd, Layout::kBhsd}) {
-    for (const Dtype dtype : kDtypes) {
+    for (const Format format : kFormats) {
       for (const Pairing pairing : kPairings) {
         Case c = InWindow(SIMDROPE_MAX_HEAD_DIM, 0, 0, pairing);
         c.shape = {1, 9, 2, 1, 0, SIMDROPE_MAX_HEAD_DIM};
         c.in_layout = c.out_layout = layout;
-        c.in = c.out = dtype;
+        c.in = c.out = format;
         CHECK(Run(c, &random) == "");
       }
     }

@@ -15,8 +15,8 @@ simdrope::Rope RopeOf(const simdrope::Config& config) {
   return *std::move(rope);
 }
 
-simdrope::CosSinCache CacheOf(const simdrope::Rope& rope, Dtype dtype) {
-  auto cache = simdrope::CosSinCache::create(rope, dtype);
+simdrope::CosSinCache CacheOf(const simdrope::Rope& rope, Format format) {
+  auto cache = simdrope::CosSinCache::create(rope, format);
   REQUIRE_MESSAGE(cache.ok(), cache.status().message());
   return *std::move(cache);
 }
@@ -28,19 +28,19 @@ TEST_CASE("its rows are those of the rope, rounded to its dtype") {
   const auto rows = rope.cos_sin(simdrope::Positions(), 1, 700);
   REQUIRE(rows.ok());
   const float* cos = static_cast<const float*>(rows->view().table.cos);
-  for (const Dtype dtype : kDtypes) {
-    const simdrope::CosSinCache cache = CacheOf(rope, dtype);
+  for (const Format format : kFormats) {
+    const simdrope::CosSinCache cache = CacheOf(rope, format);
     for (const int64_t count : {1, 300, 700}) {
       const auto view = cache.rows(count);
       REQUIRE(view.ok());
       CHECK(view->table.rows >= count);
-      CHECK(view->table.dtype == dtype);
+      CHECK(view->table.format == format);
       size_t wrong = 0;
       for (int64_t r = 0; r < count; ++r) {
         for (int i = 0; i < 16; ++i) {
           const char* at = static_cast<const char*>(view->table.cos) +
-                           (r * view->table.row_stride + i * view->table.column_stride) * simdrope::size_of(dtype);
-          wrong += LoadBits(at, dtype) == Encoded(static_cast<double>(cos[r * 16 + i]), dtype) ? 0 : 1;
+                           (r * view->table.row_stride + i * view->table.column_stride) * simdrope::size_of(format);
+          wrong += LoadBits(at, format) == Encoded(static_cast<double>(cos[r * 16 + i]), format) ? 0 : 1;
         }
       }
       CHECK(wrong == 0);
@@ -142,6 +142,6 @@ TEST_CASE("impossible sizes are refused, and what there is stays usable") {
   simdrope_cache* none = nullptr;
   CHECK(simdrope_cache_create(nullptr, SIMDROPE_F32, &none) == SIMDROPE_INVALID_ARGUMENT);
   const simdrope::Rope rope = RopeOf(simdrope::Config(16));
-  CHECK(simdrope_cache_create(rope.get(), static_cast<simdrope_dtype>(9), &none) == SIMDROPE_INVALID_ARGUMENT);
+  CHECK(simdrope_cache_create(rope.get(), static_cast<simdrope_format>(9), &none) == SIMDROPE_INVALID_ARGUMENT);
   simdrope_cache_release(nullptr);
 }

@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t kWindow = 2;
 
 // Converts bits of type `from` to type `to` by way of apply, next to a window at position 0.
-std::vector<uint32_t> Convert(const std::vector<uint32_t>& bits, Dtype from, Dtype to, int64_t row_length,
+std::vector<uint32_t> Convert(const std::vector<uint32_t>& bits, Format from, Format to, int64_t row_length,
                               float scale = 1.0f) {
   const int64_t head_dim = kWindow + row_length;
   const int64_t rows = (static_cast<int64_t>(bits.size()) + row_length - 1) / row_length;
@@ -32,7 +32,7 @@ std::vector<uint32_t> Convert(const std::vector<uint32_t>& bits, Dtype from, Dty
   simdrope::Positions positions = simdrope::Positions::per_token(&zero, 1);
   positions.seq_stride = 0;
   simdrope::Options options;
-  options.q_scale = scale;
+  options.q.scale = scale;
   const simdrope::Status status = simdrope::apply(rope->stream(positions), q, simdrope::QKV(q_out), options);
   REQUIRE_MESSAGE(status.ok(), status.message());
   REQUIRE(in.GuardsIntact());
@@ -46,13 +46,13 @@ std::vector<uint32_t> Convert(const std::vector<uint32_t>& bits, Dtype from, Dty
 }
 
 // Same value, sign of zero and of NaN included.
-bool IsConversion(uint32_t from_bits, Dtype from, uint32_t to_bits, Dtype to) {
+bool IsConversion(uint32_t from_bits, Format from, uint32_t to_bits, Format to) {
   const double from_value = Decoded(from_bits, from), to_value = Decoded(to_bits, to);
   if (std::isnan(from_value)) return std::isnan(to_value) && std::signbit(from_value) == std::signbit(to_value);
   return to_bits == Encoded(from_value, to);
 }
 
-void CheckConversions(const std::vector<uint32_t>& bits, Dtype from, Dtype to, int64_t row_length) {
+void CheckConversions(const std::vector<uint32_t>& bits, Format from, Format to, int64_t row_length) {
   const std::vector<uint32_t> converted = Convert(bits, from, to, row_length);
   size_t wrong = 0;
   for (size_t i = 0; i < bits.size(); ++i) {
@@ -100,8 +100,8 @@ std::vector<uint32_t> DelicateFloats() {
 TEST_CASE("every f16 and bf16 value converts to f32 and to the other, and back") {
   ForEachTarget([](const simdrope_target&) {
     const std::vector<uint32_t> all = AllHalves();
-    for (const Dtype from : {simdrope::f16, simdrope::bf16}) {
-      for (const Dtype to : kDtypes) CheckConversions(all, from, to, 64);
+    for (const Format from : {simdrope::f16, simdrope::bf16}) {
+      for (const Format to : kFormats) CheckConversions(all, from, to, 64);
       const std::vector<uint32_t> wide = Convert(all, from, simdrope::f32, 64);
       const std::vector<uint32_t> back = Convert(wide, simdrope::f32, from, 64);
       size_t wrong = 0;
@@ -141,7 +141,7 @@ TEST_CASE("runs of every length convert alike") {
   for (uint32_t& bits : floats) bits = static_cast<uint32_t>(random.Bits());
   ForEachTarget([&](const simdrope_target&) {
     for (int64_t length = 1; length <= 70; ++length) {
-      for (const Dtype to : kDtypes) CheckConversions(floats, simdrope::f32, to, length);
+      for (const Format to : kFormats) CheckConversions(floats, simdrope::f32, to, length);
     }
   });
 }
@@ -149,8 +149,8 @@ TEST_CASE("runs of every length convert alike") {
 TEST_CASE("a scale goes with the conversion and is rounded once before it") {
   const std::vector<uint32_t> all = AllHalves();
   ForEachTarget([&](const simdrope_target&) {
-    for (const Dtype from : {simdrope::f16, simdrope::bf16}) {
-      for (const Dtype to : kDtypes) {
+    for (const Format from : {simdrope::f16, simdrope::bf16}) {
+      for (const Format to : kFormats) {
         const std::vector<uint32_t> scaled = Convert(all, from, to, 32, -0.3f);
         size_t wrong = 0;
         for (size_t i = 0; i < all.size(); ++i) {

@@ -34,10 +34,10 @@ Rows Compute(const simdrope::Rope& rope, const std::vector<Id>& positions) {
   const size_t pairs = static_cast<size_t>(rope.info().pairs);
   const int64_t count = static_cast<int64_t>(positions.size());
   Rows rows{std::vector<float>(positions.size() * pairs), std::vector<float>(positions.size() * pairs)};
-  simdrope::CosSinView view;
-  view.table = simdrope::Table(rows.cos.data(), rows.sin.data(), count, static_cast<int>(pairs));
+  const simdrope::CosSinOutput output(
+      simdrope::Table(rows.cos.data(), rows.sin.data(), count, static_cast<int>(pairs)));
   const simdrope::Positions ids = simdrope::Positions::per_token(positions.data(), count);
-  const simdrope_status status = simdrope_compute_cos_sin(rope.get(), &ids, 1, count, &view, nullptr);
+  const simdrope_status status = simdrope_compute_cos_sin(rope.get(), &ids, 1, count, &output, nullptr);
   REQUIRE_MESSAGE(status == SIMDROPE_OK, std::string(simdrope_last_error()));
   return rows;
 }
@@ -257,15 +257,15 @@ TEST_CASE("real positions: DINOv3's coordinates and others, to 0.51 ULP or 2^-40
 namespace {
 
 // position * inv_freq as float or 16-bit arithmetic has it.
-double RoundedAngle(Dtype dtype, int64_t position, double inv_freq) {
-  const double f = Rounded(Rounded(inv_freq, simdrope::f32), dtype);
-  const double p = Rounded(Rounded(static_cast<double>(position), simdrope::f32), dtype);
-  return Rounded(Rounded(p * f, simdrope::f32), dtype);
+double RoundedAngle(Format format, int64_t position, double inv_freq) {
+  const double f = Rounded(Rounded(inv_freq, simdrope::f32), format);
+  const double p = Rounded(Rounded(static_cast<double>(position), simdrope::f32), format);
+  return Rounded(Rounded(p * f, simdrope::f32), format);
 }
 
 struct Precision {
   simdrope_precision precision;
-  Dtype dtype;
+  Format format;
   int64_t reach;
 };
 
@@ -291,7 +291,7 @@ TEST_CASE("float32 and 16-bit positions: within 1 ULP of cos and sin of the same
         double worst = 0;
         for (size_t p = 0; p < positions.size(); ++p) {
           for (int i = 0; i < kPairs; ++i) {
-            const double angle = RoundedAngle(precision.dtype, positions[p], rope.info().inv_freq[i]);
+            const double angle = RoundedAngle(precision.format, positions[p], rope.info().inv_freq[i]);
             const PreciseCosSin exact = CosSinOf(angle, 1.0);
             const size_t index = p * kPairs + static_cast<size_t>(i);
             for (const auto& [got, true_value] :
@@ -378,32 +378,31 @@ TEST_CASE("tables in every form and dtype hold the same rows, and nothing beside
   const Rows plain = Compute(rope, positions);
   ForEachTarget([&](const simdrope_target&) {
     const Rows here = Compute(rope, positions);
-    for (const Dtype dtype : kDtypes) {
-      const int64_t size = simdrope::size_of(dtype);
+    for (const Format format : kFormats) {
+      const int64_t size = simdrope::size_of(format);
       Buffer cos(seq * 2 * kN * size), sin(seq * 2 * kN * size);
       using simdrope::Table;
-      const Table forms[] = {Table(cos.data(), sin.data(), dtype, seq, kN),
-                             Table::doubled_halves(cos.data(), sin.data(), dtype, seq, kN),
-                             Table::doubled_elements(cos.data(), sin.data(), dtype, seq, kN),
-                             Table::cos_sin_rows(cos.data(), dtype, seq, kN),
-                             Table::cos_sin_rows(cos.data(), dtype, seq, kN, true),
-                             Table::complex_rows(cos.data(), dtype, seq, kN)};
+      const Table forms[] = {Table(cos.data(), sin.data(), format, seq, kN),
+                             Table::doubled_halves(cos.data(), sin.data(), format, seq, kN),
+                             Table::doubled_elements(cos.data(), sin.data(), format, seq, kN),
+                             Table::cos_sin_rows(cos.data(), format, seq, kN),
+                             Table::cos_sin_rows(cos.data(), format, seq, kN, true),
+                             Table::complex_rows(cos.data(), format, seq, kN)};
       for (const Table& form : forms) {
-        simdrope::CosSinView view;
-        view.table = form;
-        REQUIRE(simdrope_compute_cos_sin(rope.get(), &ids, 1, seq, &view, nullptr) == SIMDROPE_OK);
+        const simdrope::CosSinOutput output(form);
+        REQUIRE(simdrope_compute_cos_sin(rope.get(), &ids, 1, seq, &output, nullptr) == SIMDROPE_OK);
         size_t wrong = 0;
         for (int64_t r = 0; r < seq; ++r) {
           for (int i = 0; i < kN; ++i) {
             for (int c = 0; c < form.copies; ++c) {
               const int64_t at = (r * form.row_stride + i * form.column_stride + c * form.copy_stride) * size;
               const size_t index = static_cast<size_t>(r * kN + i);
-              wrong += LoadBits(static_cast<char*>(form.cos) + at, dtype) ==
-                               Encoded(static_cast<double>(here.cos[index]), dtype)
+              wrong += LoadBits(static_cast<char*>(form.cos) + at, format) ==
+                               Encoded(static_cast<double>(here.cos[index]), format)
                            ? 0
                            : 1;
-              wrong += LoadBits(static_cast<char*>(form.sin) + at, dtype) ==
-                               Encoded(static_cast<double>(here.sin[index]), dtype)
+              wrong += LoadBits(static_cast<char*>(form.sin) + at, format) ==
+                               Encoded(static_cast<double>(here.sin[index]), format)
                            ? 0
                            : 1;
             }

@@ -69,7 +69,8 @@ TEST_CASE("missing arguments") {
   CHECK(simdrope_apply(&call.rows, nullptr, nullptr, nullptr) == kInvalid);
   CHECK(std::string(simdrope_last_error()).find("in is NULL") != std::string::npos);
   const simdrope::Positions positions;
-  CHECK(simdrope_compute_cos_sin(nullptr, &positions, 1, 1, &call.rows, nullptr) == kInvalid);
+  const simdrope::CosSinOutput output;
+  CHECK(simdrope_compute_cos_sin(nullptr, &positions, 1, 1, &output, nullptr) == kInvalid);
   CHECK(std::string(simdrope_last_error()).find("rope") != std::string::npos);
   simdrope::Config config(8);
   CHECK(simdrope_rope_create(&config, nullptr) == kInvalid);
@@ -78,11 +79,12 @@ TEST_CASE("missing arguments") {
 
 TEST_CASE("tables that do not serve the call") {
   const Spoiled all[] = {
-      {"neither a rope nor a table", kInvalid, [](Call& c) { c.rows.table = simdrope::Table(); }},
+      {"cos_sin.rope is NULL", kInvalid, [](Call& c) { c.rows.source = SIMDROPE_STREAMED; }},
+      {"source = 3", kInvalid, [](Call& c) { c.rows.source = static_cast<simdrope_cos_sin_source>(3); }},
       {"both cos and sin", kInvalid, [](Call& c) { c.rows.table.sin = nullptr; }},
       {"rotary_dim / 2 = 4", kInvalid, [](Call& c) { c.rows.table.columns = 3; }},
       {"-1 rows", kInvalid, [](Call& c) { c.rows.table.rows = -1; }},
-      {"dtype = 5", kInvalid, [](Call& c) { c.rows.table.dtype = static_cast<simdrope_dtype>(5); }},
+      {"format = 5", kInvalid, [](Call& c) { c.rows.table.format = static_cast<simdrope_format>(5); }},
       {"batches = 3, but the batch is 2", kInvalid, [](Call& c) { c.rows.table.batches = 3; }},
       {"copies = 0", kInvalid, [](Call& c) { c.rows.table.copies = 0; }},
       {"column_stride = 0", kInvalid, [](Call& c) { c.rows.table.column_stride = 0; }},
@@ -136,8 +138,8 @@ TEST_CASE("positions that a table cannot be looked up by") {
 
 TEST_CASE("options that mean nothing") {
   const Spoiled all[] = {
-      {"q_scale = nan", kInvalid, [](Call& c) { c.options.q_scale = NAN; }},
-      {"q_scale = inf", kInvalid, [](Call& c) { c.options.q_scale = INFINITY; }},
+      {"q.scale = nan", kInvalid, [](Call& c) { c.options.q.scale = NAN; }},
+      {"q.scale = inf", kInvalid, [](Call& c) { c.options.q.scale = INFINITY; }},
       {"output_pairing = 3", kInvalid, [](Call& c) { c.options.output_pairing = static_cast<simdrope_pairing>(3); }},
       {"threads = -2", kInvalid, [](Call& c) { c.options.threads = -2; }},
       {"slice_index = 2", kInvalid,
@@ -188,7 +190,7 @@ struct Filling {
   simdrope::Config config{8};
   simdrope::Positions positions;
   std::vector<float> memory = std::vector<float>(200, 5.0f);
-  simdrope::CosSinView rows;
+  simdrope::CosSinOutput rows;
   int64_t batch = 2;
   int64_t seq = 3;
 
@@ -210,7 +212,7 @@ TEST_CASE("computing into tables that do not fit") {
        [](Filling& f) { f.positions = simdrope::Positions::per_sequence(offsets, 2); }},
       {"row_stride = 3", [](Filling& f) { f.rows.table.row_stride = 3; }},
       {"both cos and sin", [](Filling& f) { f.rows.table = simdrope::Table(); }},
-      {"rows.key_table", [](Filling& f) { f.config.xpos.scale_base = 512; }},
+      {"output.key_table", [](Filling& f) { f.config.xpos.scale_base = 512; }},
       {"query_scale is NULL",
        [](Filling& f) {
          f.config.temperature = {0.1, 10, 0};

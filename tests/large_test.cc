@@ -42,7 +42,7 @@ enum class Layout { kBSHD, kBHSD, kFused };  // fused: a token of Q is followed 
 
 struct LargeCase {
   Window window;
-  Dtype dtype;
+  Format format;
   Pairing pairing;
   Layout layout;
   bool in_place;
@@ -52,8 +52,8 @@ struct LargeCase {
 
 simdrope::Tensor View(void* data, const LargeCase& c, int64_t seq, int64_t heads) {
   const int64_t head_dim = c.window.head_dim;
-  if (c.layout == Layout::kBHSD) return simdrope::bhsd(data, c.dtype, 1, seq, heads, head_dim);
-  simdrope::Tensor t = simdrope::bshd(data, c.dtype, 1, seq, heads, head_dim);
+  if (c.layout == Layout::kBHSD) return simdrope::bhsd(data, c.format, 1, seq, heads, head_dim);
+  simdrope::Tensor t = simdrope::bshd(data, c.format, 1, seq, heads, head_dim);
   if (c.layout == Layout::kFused) t.seq_stride = (kQueryHeads + kKeyHeads) * head_dim;
   return t;
 }
@@ -67,14 +67,15 @@ simdrope::Tensor TokensOf(simdrope::Tensor t, int64_t first) {
 
 template <class Visit>
 void ForRows(const simdrope::Tensor& t, const Visit& visit) {
-  const size_t bytes = static_cast<size_t>(t.head_dim * simdrope::size_of(t.dtype));
+  const size_t bytes = static_cast<size_t>(t.head_dim * simdrope::size_of(t.format));
   ForHeads(t, [&](int64_t b, int64_t s, int64_t h) { visit(ElementOf(t, b, s, h, 0), bytes, s, h); });
 }
 
 void Fill(const simdrope::Tensor& t, Random* random) {
   ForRows(t, [&](void* row, size_t, int64_t, int64_t) {
     for (int64_t i = 0; i < t.head_dim; ++i) {
-      Store(Rounded(random->Real(-4, 4), t.dtype), t.dtype, static_cast<char*>(row) + i * simdrope::size_of(t.dtype));
+      Store(Rounded(random->Real(-4, 4), t.format), t.format,
+            static_cast<char*>(row) + i * simdrope::size_of(t.format));
     }
   });
 }
@@ -89,7 +90,7 @@ bool SameRows(const simdrope::Tensor& a, const simdrope::Tensor& b) {
 
 // Whether slices at the beginning, the middle and the end of the call equal small calls.
 void CheckSlices(const LargeCase& c, Random* random) {
-  const int64_t row = c.window.head_dim * simdrope::size_of(c.dtype);
+  const int64_t row = c.window.head_dim * simdrope::size_of(c.format);
   const int64_t slices = c.bytes / (row * kQueryHeads * kTokens) + 1;
   const int64_t seq = slices * kTokens;
 
@@ -141,7 +142,7 @@ TEST_CASE("large calls, past the caches and with prefetching, give the bytes of 
   Random random(21);
   ForEachTarget([&](const simdrope_target&) {
     for (const Window& window : kWindows) {
-      for (const Dtype dtype : kDtypes) {
+      for (const Format format : kFormats) {
         for (const Pairing pairing : {simdrope::half, simdrope::interleaved}) {
           for (const Layout layout : {Layout::kBSHD, Layout::kBHSD, Layout::kFused}) {
             for (const int64_t bytes : {17 * kMiB, 70 * kMiB, 200 * kMiB}) {
@@ -149,13 +150,13 @@ TEST_CASE("large calls, past the caches and with prefetching, give the bytes of 
                 for (const int misalignment : {0, 4, 32}) {
                   if (IsQuick() && !random.Chance(16)) continue;
                   CAPTURE(window.head_dim);
-                  CAPTURE(NameOf(dtype));
+                  CAPTURE(NameOf(format));
                   CAPTURE(pairing);
                   CAPTURE(static_cast<int>(layout));
                   CAPTURE(bytes);
                   CAPTURE(in_place);
                   CAPTURE(misalignment);
-                  CheckSlices({window, dtype, pairing, layout, in_place, misalignment, bytes}, &random);
+                  CheckSlices({window, format, pairing, layout, in_place, misalignment, bytes}, &random);
                 }
               }
             }

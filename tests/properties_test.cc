@@ -15,8 +15,8 @@ constexpr Pairing kPairings[] = {simdrope::half, simdrope::interleaved};
 
 Shape ShapeOfAll() { return IsQuick() ? Shape{1, 11, 1, 1, 0, 64} : Shape{2, 11, 3, 2, 0, 64}; }
 
-Tensors Drawn(Dtype dtype, uint64_t seed, const Shape& shape = ShapeOfAll()) {
-  Tensors t = MakeTensors(Layout::kBshd, shape, dtype);
+Tensors Drawn(Format format, uint64_t seed, const Shape& shape = ShapeOfAll()) {
+  Tensors t = MakeTensors(Layout::kBshd, shape, format);
   Random random(seed);
   Job job;
   job.in = t.qkv;
@@ -78,9 +78,9 @@ TEST_CASE("the norm of every pair is kept") {
 TEST_CASE("inverse undoes forward") {
   ForEachTarget([](const simdrope_target&) {
     for (const Pairing pairing : kPairings) {
-      for (const Dtype dtype : kDtypes) {
-        const Tensors before = Drawn(dtype, 62);
-        Tensors there_and_back = Drawn(dtype, 62);
+      for (const Format format : kFormats) {
+        const Tensors before = Drawn(format, 62);
+        Tensors there_and_back = Drawn(format, 62);
         const simdrope::Rope rope = RopeOf(pairing);
         simdrope::Options inverse;
         inverse.inverse = true;
@@ -88,7 +88,7 @@ TEST_CASE("inverse undoes forward") {
         REQUIRE(simdrope::apply(rope.stream(-777), there_and_back.qkv, inverse).ok());
         // Two rotations of 3 u sqrt(2) each, and two roundings of half an ULP (at most u' = ulp(1) / 2 of
         // the norm, either turned into both elements).
-        const double rounding = dtype == simdrope::f32 ? 0 : UlpAt(1, dtype) / 2;
+        const double rounding = format == simdrope::f32 ? 0 : UlpAt(1, format) / 2;
         const double worst = WorstOverPair(before, there_and_back, pairing);
         CHECK(worst <= 9 * kU + 2.5 * rounding);
       }
@@ -99,11 +99,11 @@ TEST_CASE("inverse undoes forward") {
 TEST_CASE("inverse is exactly forward at the negated position, and in another pairing the same numbers") {
   ForEachTarget([](const simdrope_target&) {
     for (const Pairing pairing : kPairings) {
-      for (const Dtype dtype : kDtypes) {
+      for (const Format format : kFormats) {
         const int64_t there[] = {5, 70000, 3, 0, 1, 2, 3, 4, 5, 6, 1 << 30};
         int64_t back[11];
         for (int i = 0; i < 11; ++i) back[i] = -there[i];
-        Tensors a = Drawn(dtype, 63), b = Drawn(dtype, 63);
+        Tensors a = Drawn(format, 63), b = Drawn(format, 63);
         const simdrope::Rope rope = RopeOf(pairing);
         simdrope::Options inverse;
         inverse.inverse = true;
@@ -119,11 +119,11 @@ TEST_CASE("inverse is exactly forward at the negated position, and in another pa
 TEST_CASE("position 0 is the identity") {
   ForEachTarget([](const simdrope_target&) {
     for (const Pairing pairing : kPairings) {
-      for (const Dtype dtype : kDtypes) {
+      for (const Format format : kFormats) {
         const int64_t zero = 0;
         simdrope::Positions positions = simdrope::Positions::per_token(&zero, 1);
         positions.seq_stride = 0;
-        Tensors before = Drawn(dtype, 64), after = Drawn(dtype, 64);
+        Tensors before = Drawn(format, 64), after = Drawn(format, 64);
         REQUIRE(simdrope::apply(RopeOf(pairing).stream(positions), after.qkv).ok());
         const bool same = BytesOf(BuffersOf(&before)) == BytesOf(BuffersOf(&after));
         CHECK(same);
@@ -176,13 +176,13 @@ TEST_CASE("rotating by p and then by d is rotating by p + d") {
 
 TEST_CASE("half and interleaved pairs give the same numbers in other places") {
   ForEachTarget([](const simdrope_target& target) {
-    for (const Dtype dtype : kDtypes) {
-      Tensors a = Drawn(dtype, 67), b = Drawn(dtype, 67), c = Drawn(dtype, 67);
+    for (const Format format : kFormats) {
+      Tensors a = Drawn(format, 67), b = Drawn(format, 67), c = Drawn(format, 67);
       // b is a with its pairs side by side.
       ForHeads(a.qkv.q, [&](int64_t n, int64_t s, int64_t h) {
         for (int i = 0; i < 32; ++i) {
-          Store(ValueOf(a.qkv.q, n, s, h, i), dtype, ElementOf(b.qkv.q, n, s, h, 2 * i));
-          Store(ValueOf(a.qkv.q, n, s, h, i + 32), dtype, ElementOf(b.qkv.q, n, s, h, 2 * i + 1));
+          Store(ValueOf(a.qkv.q, n, s, h, i), format, ElementOf(b.qkv.q, n, s, h, 2 * i));
+          Store(ValueOf(a.qkv.q, n, s, h, i + 32), format, ElementOf(b.qkv.q, n, s, h, 2 * i + 1));
         }
       });
       simdrope::Options to_half;

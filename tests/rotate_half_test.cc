@@ -6,7 +6,7 @@ using namespace testing;
 
 namespace {
 
-std::string Check(Dtype in_type, Dtype out_type, Pairing pairing, int64_t head_dim, bool in_place) {
+std::string Check(Format in_type, Format out_type, Pairing pairing, int64_t head_dim, bool in_place) {
   const Shape shape{2, 3, 2, 0, 0, head_dim};
   Tensors in = MakeTensors(Layout::kPadded, shape, in_type), out = MakeTensors(Layout::kBhsd, shape, out_type);
   Job job;
@@ -28,8 +28,8 @@ std::string Check(Dtype in_type, Dtype out_type, Pairing pairing, int64_t head_d
 
 TEST_CASE("both forms, every pair of types, in place or not") {
   int runs = 0;
-  for (const Dtype in : kDtypes) {
-    for (const Dtype out : kDtypes) {
+  for (const Format in : kFormats) {
+    for (const Format out : kFormats) {
       for (const Pairing pairing : {simdrope::half, simdrope::interleaved}) {
         for (const int64_t head_dim : {2, 6, 64}) {
           CHECK(Check(in, out, pairing, head_dim, false) == "");

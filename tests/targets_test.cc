@@ -37,8 +37,8 @@ class TargetVariable {
 std::vector<char> Fingerprint() {
   std::vector<char> all;
   Random random(51);
-  for (const Dtype in : kDtypes) {
-    for (const Dtype out : kDtypes) {
+  for (const Format in : kFormats) {
+    for (const Format out : kFormats) {
       for (const Pairing from : {simdrope::half, simdrope::interleaved}) {
         for (const Pairing to : {simdrope::half, simdrope::interleaved}) {
           for (const int dim : {2, 10, 30, 64, 128, 130}) {
@@ -52,7 +52,7 @@ std::vector<char> Fingerprint() {
             FillInputs(job, in == simdrope::f32 ? Inputs::kTame : Inputs::kWide, &random);
             simdrope::Options options;
             options.output_pairing = to;
-            options.q_scale = 0.7f;
+            options.q.scale = 0.7f;
             const auto rope = simdrope::Rope::create(config);
             REQUIRE(rope.ok());
             REQUIRE(simdrope::apply(rope->stream(123456), a.qkv, b.qkv, options).ok());

@@ -137,7 +137,7 @@ TEST_CASE("sizes and addresses that cannot be are refused") {
   CheckRefused(spoiled([](Tensor& t) { t.seq = -4; }), good, "in.q");
   CheckRefused(spoiled([](Tensor& t) { t.heads = -2; }), good, "in.q");
   CheckRefused(spoiled([](Tensor& t) { t.data = nullptr; }), good, "in.q.data is NULL");
-  CheckRefused(spoiled([](Tensor& t) { t.dtype = static_cast<simdrope_dtype>(3); }), good, "in.q.dtype = 3");
+  CheckRefused(spoiled([](Tensor& t) { t.format = static_cast<simdrope_format>(3); }), good, "in.q.format = 3");
   CheckRefused(spoiled([](Tensor& t) { t.batch = t.seq = INT64_MAX; }), good, "overflow");
   CheckRefused(spoiled([](Tensor& t) { t.seq_stride = INT64_MAX; }), good, "overflows");
   CheckRefused(spoiled([](Tensor& t) { t.seq_stride = INT64_MIN; }), good, "overflows");

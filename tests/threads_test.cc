@@ -27,8 +27,8 @@ struct Work {
   Tensors in;
   Tensors out;
 
-  Work(Layout layout, const Shape& shape, Dtype dtype, int seed)
-      : in(MakeTensors(layout, shape, dtype)), out(MakeTensors(layout, shape, dtype)) {
+  Work(Layout layout, const Shape& shape, Format format, int seed)
+      : in(MakeTensors(layout, shape, format)), out(MakeTensors(layout, shape, format)) {
     rope = *simdrope::Rope::create(simdrope::Config(static_cast<int>(shape.head_dim)));
     Random random(static_cast<uint64_t>(seed));
     Job job;
@@ -64,8 +64,8 @@ simdrope::Options Slice(int64_t index, int64_t count) {
 TEST_CASE("slices in any order and number make the whole, bit by bit") {
   Random random(41);
   for (const Layout layout : {Layout::kBshd, Layout::kBhsd, Layout::kPackedQkv}) {
-    for (const Dtype dtype : kDtypes) {
-      Work work(layout, {2, 7, 4, 2, 2, 24}, dtype, 1);
+    for (const Format format : kFormats) {
+      Work work(layout, {2, 7, 4, 2, 2, 24}, format, 1);
       REQUIRE(work.Run(Serial()).ok());
       const auto whole = work.Output();
       for (const int64_t count : {1, 2, 3, 5, 16, 111, 112, 500}) {
@@ -120,9 +120,9 @@ TEST_CASE("rows computed in slices are those computed at once") {
   const simdrope::Positions positions = simdrope::Positions::per_sequence(offsets, 3);
   std::vector<float> whole(3 * kSeq * 64), parts(whole.size());
   const auto fill = [&](std::vector<float>& values, const simdrope::Options& options) {
-    simdrope::CosSinView view;
-    view.table = simdrope::Table(values.data(), values.data() + 3 * kSeq * 32, kSeq, 32).per_batch(3);
-    return simdrope_compute_cos_sin(rope->get(), &positions, 3, kSeq, &view, &options);
+    const simdrope::CosSinOutput output(
+        simdrope::Table(values.data(), values.data() + 3 * kSeq * 32, kSeq, 32).per_batch(3));
+    return simdrope_compute_cos_sin(rope->get(), &positions, 3, kSeq, &output, &options);
   };
   REQUIRE(fill(whole, Serial()) == SIMDROPE_OK);
   for (int64_t index = 6; index >= 0; --index) REQUIRE(fill(parts, Slice(index, 7)) == SIMDROPE_OK);
@@ -175,8 +175,8 @@ TEST_CASE("oneTBB gives the bytes of a serial call, in every layout and type, in
   const tbb::global_control control(tbb::global_control::max_allowed_parallelism, 4);
   tbb::task_arena arena(4);
   for (const Layout layout : {Layout::kBshd, Layout::kBhsd, Layout::kPackedQkv, Layout::kPadded}) {
-    for (const Dtype dtype : kDtypes) {
-      Work work(layout, kLarge, dtype, 5);
+    for (const Format format : kFormats) {
+      Work work(layout, kLarge, format, 5);
       REQUIRE(work.Run(Serial()).ok());
       const auto whole = work.Output();
       for (int repeat = 0; repeat < 3; ++repeat) {

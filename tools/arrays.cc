@@ -56,17 +56,17 @@ io::Array ReadArray(const std::string& reference, const std::string& usual_name)
   return Require(file.read(name), path);
 }
 
-io::ElementType ElementTypeOf(Dtype dtype) {
-  return dtype == f32 ? io::ElementType::f32 : dtype == f16 ? io::ElementType::f16 : io::ElementType::bf16;
+io::ElementType ElementTypeOf(Format format) {
+  return format == f32 ? io::ElementType::f32 : format == f16 ? io::ElementType::f16 : io::ElementType::bf16;
 }
 
-Dtype DtypeOf(const io::Array& array, const std::string& reference, const std::string& stored_as) {
+Format FormatOf(const io::Array& array, const std::string& reference, const std::string& stored_as) {
   std::string type = io::name_of(array.type);
   if (array.type == io::ElementType::u16 && stored_as == "bf16") type = stored_as;
   if (array.type == io::ElementType::u16 && stored_as.empty()) {
     Fail(reference, " holds u16: say --dtype bf16 if these are bf16 values");
   }
-  for (const Named<Dtype>& known : kDtypes) {
+  for (const Named<Format>& known : kFormats) {
     if (type != known.name) continue;
     if (!stored_as.empty() && stored_as != type) Fail(reference, " holds ", type, ", but --dtype is ", stored_as);
     return known.value;
@@ -120,10 +120,10 @@ Sizes SizesOf(const io::Array& array, const std::string& reference, Layout layou
   return sizes;
 }
 
-Tensor TensorOf(io::Array& array, Dtype dtype, Layout layout, const Sizes& sizes) {
+Tensor TensorOf(io::Array& array, Format format, Layout layout, const Sizes& sizes) {
   void* data = array.bytes.data();
-  return layout == Layout::kBhsd ? bhsd(data, dtype, sizes.batch, sizes.seq, sizes.heads, sizes.head_dim)
-                                 : bshd(data, dtype, sizes.batch, sizes.seq, sizes.heads, sizes.head_dim);
+  return layout == Layout::kBhsd ? bhsd(data, format, sizes.batch, sizes.seq, sizes.heads, sizes.head_dim)
+                                 : bshd(data, format, sizes.batch, sizes.seq, sizes.heads, sizes.head_dim);
 }
 
 void CreateFolder(const std::string& path) {

@@ -16,9 +16,9 @@ std::string FileOf(const std::string& reference);  // FILE of the two
 io::Array ReadArray(const std::string& reference, const std::string& usual_name);
 
 // f32, f16 or bf16; u16 counts as bf16 where `stored_as` says so. `stored_as` "": as the file says.
-Dtype DtypeOf(const io::Array& array, const std::string& reference, const std::string& stored_as);
+Format FormatOf(const io::Array& array, const std::string& reference, const std::string& stored_as);
 
-io::ElementType ElementTypeOf(Dtype dtype);
+io::ElementType ElementTypeOf(Format format);
 
 enum class Layout { kBshd, kBhsd, kThd };
 Layout ParseLayout(const std::string& name);
@@ -33,7 +33,7 @@ struct Sizes {
 Sizes SizesOf(const io::Array& array, const std::string& reference, Layout layout, std::optional<int64_t> heads,
               std::optional<int64_t> head_dim);
 
-Tensor TensorOf(io::Array& array, Dtype dtype, Layout layout, const Sizes& sizes);
+Tensor TensorOf(io::Array& array, Format format, Layout layout, const Sizes& sizes);
 
 // Creates the folder where it is missing.
 void CreateFolder(const std::string& path);

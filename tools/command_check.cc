@@ -40,7 +40,7 @@ struct Arguments {
 
 struct Row {
   std::string target;
-  Dtype dtype;
+  Format format;
   Pairing pairing;
   Comparison comparison;
   bool in_place_agrees = true;
@@ -60,16 +60,16 @@ class TargetLock {
 struct Buffer {
   std::vector<char> bytes;
   Tensor tensor;
-  Buffer(Dtype dtype, int64_t seq, int head_dim)
-      : bytes(static_cast<size_t>(seq * kHeads * head_dim * size_of(dtype))),
-        tensor(bshd(bytes.data(), dtype, 1, seq, kHeads, head_dim)) {}
+  Buffer(Format format, int64_t seq, int head_dim)
+      : bytes(static_cast<size_t>(seq * kHeads * head_dim * size_of(format))),
+        tensor(bshd(bytes.data(), format, 1, seq, kHeads, head_dim)) {}
 };
 
 // FNV-1a of the values; all NaNs count as one.
 uint64_t Fingerprint(uint64_t hash, const Buffer& buffer) {
-  const int64_t count = static_cast<int64_t>(buffer.bytes.size()) / size_of(buffer.tensor.dtype);
+  const int64_t count = static_cast<int64_t>(buffer.bytes.size()) / size_of(buffer.tensor.format);
   for (int64_t i = 0; i < count; ++i) {
-    const double value = Load(buffer.tensor.data, buffer.tensor.dtype, i);
+    const double value = Load(buffer.tensor.data, buffer.tensor.format, i);
     uint64_t bits = 0x7ff8;
     if (!std::isnan(value)) std::memcpy(&bits, &value, sizeof bits);
     hash = (hash ^ bits) * 0x100000001b3u;
@@ -94,7 +94,7 @@ uint64_t RunCases(Row& row, bool fused, uint64_t seed) {
     const Window window{info.rotary_offset, info.pairs, info.split, row.pairing, row.pairing, hostile.inverse};
     const auto rows = RowsOfRope(config, rope, positions);
 
-    Buffer in(row.dtype, seq, hostile.head_dim), out(row.dtype, seq, hostile.head_dim);
+    Buffer in(row.format, seq, hostile.head_dim), out(row.format, seq, hostile.head_dim);
     FillHostile(in.tensor, window, *rows, random);
     Options options;
     options.inverse = hostile.inverse;
@@ -110,7 +110,7 @@ uint64_t RunCases(Row& row, bool fused, uint64_t seed) {
 
 Json ToJson(const Row& row) {
   Json json = {{"target", row.target},
-               {"dtype", NameOf(kDtypes, row.dtype)},
+               {"dtype", NameOf(kFormats, row.format)},
                {"pairing", NameOf(kPairings, row.pairing)},
                {"elements", row.comparison.elements},
                {"worst_ulp", row.comparison.worst_ulp},
@@ -127,7 +127,7 @@ void PrintTable(const std::vector<Row>& rows, bool fused_agree) {
               "bound ULP", "of bound", "result");
   for (const Row& row : rows) {
     const Comparison& c = row.comparison;
-    std::printf("%-12s %-5s %-12s %10lld %10.5f %10.5f %7.1f%%  %s\n", row.target.c_str(), NameOf(kDtypes, row.dtype),
+    std::printf("%-12s %-5s %-12s %10lld %10.5f %10.5f %7.1f%%  %s\n", row.target.c_str(), NameOf(kFormats, row.format),
                 NameOf(kPairings, row.pairing), static_cast<long long>(c.elements), c.worst_ulp, c.bound_ulp,
                 100 * std::min(c.worst_share, 99.99), row.ok() ? "ok" : "FAILED");
     if (!c.ok()) std::printf("    %s\n", c.first_wrong.c_str());
@@ -142,18 +142,18 @@ int Run(const Arguments& arguments) {
   std::vector<simdrope_target> targets = Targets();
   targets.erase(std::remove_if(targets.begin(), targets.end(), [](const auto& t) { return !t.supported; }),
                 targets.end());
-  Progress progress("checking", static_cast<int64_t>(targets.size() * std::size(kDtypes) * std::size(kPairings)));
+  Progress progress("checking", static_cast<int64_t>(targets.size() * std::size(kFormats) * std::size(kPairings)));
   std::vector<Row> rows;
-  std::map<std::pair<Dtype, Pairing>, uint64_t> fused_fingerprint;
+  std::map<std::pair<Format, Pairing>, uint64_t> fused_fingerprint;
   bool fused_agree = true, all_ok = true;
   for (const simdrope_target& target : targets) {
     const TargetLock lock(target.name);
-    for (const Named<Dtype>& dtype : kDtypes) {
+    for (const Named<Format>& format : kFormats) {
       for (const Named<Pairing>& pairing : kPairings) {
-        Row row{target.name, dtype.value, pairing.value, {}};
+        Row row{target.name, format.value, pairing.value, {}};
         const uint64_t fingerprint = RunCases(row, target.fused, arguments.seed);
         if (target.fused) {
-          const auto [first, is_new] = fused_fingerprint.insert({{dtype.value, pairing.value}, fingerprint});
+          const auto [first, is_new] = fused_fingerprint.insert({{format.value, pairing.value}, fingerprint});
           fused_agree = fused_agree && first->second == fingerprint;
         }
         all_ok = all_ok && row.ok();

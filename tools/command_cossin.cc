@@ -18,7 +18,7 @@ namespace {
 struct Arguments {
   bool json = false;
   RopeArguments rope;
-  std::string positions, out, form = "half", dtype = "f32";
+  std::string positions, out, form = "half", format = "f32";
 
   void AddTo(CLI::App& app) {
     rope.AddTo(app);
@@ -30,7 +30,7 @@ struct Arguments {
                    Choices(kTableForms) +
                        ": [rows, d/2]; [rows, d] with each value twice, half after half or element "
                        "by element; both in one row of d; complex pairs [rows, d/2, 2]");
-    app.add_option("--dtype", dtype, Choices(kDtypes) + " of the rows (bf16 is stored as uint16)");
+    app.add_option("--dtype", format, Choices(kFormats) + " of the rows (bf16 is stored as uint16)");
   }
 };
 
@@ -39,15 +39,14 @@ int Run(const Arguments& arguments) {
   const Rope rope = Compile(choice.config, arguments.rope.config);
   const TokenPositions positions = TokenPositions::Parse(arguments.positions);
   const TableForm form = Parse(kTableForms, "--form", arguments.form);
-  const Dtype dtype = Parse(kDtypes, "--dtype", arguments.dtype);
+  const Format format = Parse(kFormats, "--dtype", arguments.format);
   const simdrope_rope_info info = rope.info();
   if (info.distinct_keys) Fail("XPos has different rows for Q and K; cossin writes one table");
 
   const int64_t seq = positions.length().value_or(1);
   const int64_t batch = positions.batch();
-  TableArrays arrays = MakeTableArrays(form, dtype, batch, seq, info.pairs);
-  simdrope_cos_sin rows = SIMDROPE_COS_SIN_INIT;
-  rows.table = TableOf(arrays, form, dtype);
+  TableArrays arrays = MakeTableArrays(form, format, batch, seq, info.pairs);
+  simdrope::CosSinOutput rows(TableOf(arrays, form, format));
   std::vector<float> query_scale(info.scales_queries ? static_cast<size_t>(batch * seq) : 0);
   if (info.scales_queries) rows.query_scale = query_scale.data();
   const simdrope::Positions view = positions.view();
@@ -73,14 +72,14 @@ int Run(const Arguments& arguments) {
   if (arguments.json) {
     Print({{"model_type", choice.model_type},
            {"form", arguments.form},
-           {"dtype", arguments.dtype},
+           {"dtype", arguments.format},
            {"rows", batch * seq},
            {"pairs", info.pairs},
            {"attention_factor", info.attention_factor},
            {"files", files}});
   } else {
     for (const Json& file : files) {
-      std::printf("wrote %s %s %s\n", file["file"].get<std::string>().c_str(), arguments.dtype.c_str(),
+      std::printf("wrote %s %s %s\n", file["file"].get<std::string>().c_str(), arguments.format.c_str(),
                   file["shape"].dump().c_str());
     }
   }

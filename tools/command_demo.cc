@@ -42,13 +42,13 @@ struct Arguments {
 };
 
 struct Layer {
-  Dtype dtype;
+  Format format;
   int64_t tokens;
   std::vector<char> q_in, k_in, q_out, k_out;
   QKV in, out;
 
-  Layer(Dtype type, int64_t seq, int64_t q_heads, int64_t k_heads, int64_t head_dim, Random& random)
-      : dtype(type), tokens(seq) {
+  Layer(Format type, int64_t seq, int64_t q_heads, int64_t k_heads, int64_t head_dim, Random& random)
+      : format(type), tokens(seq) {
     const auto make = [&](int64_t heads, std::vector<char>& from, std::vector<char>& to, Tensor& source) {
       const int64_t count = seq * heads * head_dim;
       from.resize(static_cast<size_t>(count * size_of(type)));
@@ -99,9 +99,9 @@ struct Job {
   int threads;
 };
 
-Json RunJob(const Job& job, Dtype dtype, const Arguments& arguments, const RopeChoice& choice, const Rope& rope) {
+Json RunJob(const Job& job, Format format, const Arguments& arguments, const RopeChoice& choice, const Rope& rope) {
   Random random(arguments.seed);
-  Layer layer(dtype, job.tokens, choice.q_heads, choice.k_heads, choice.config.head_dim, random);
+  Layer layer(format, job.tokens, choice.q_heads, choice.k_heads, choice.config.head_dim, random);
   const TokenPositions positions = TokenPositions::Parse(std::to_string(job.position));
   Options options;
   options.threads = job.threads;
@@ -124,13 +124,13 @@ Json RunJob(const Job& job, Dtype dtype, const Arguments& arguments, const RopeC
   Comparison comparison;
   const bool fused = IsFused();
   const auto as_tensor = [](const simdrope_tensor& t) {
-    return bshd(t.data, t.dtype, t.batch, t.seq, t.heads, t.head_dim);
+    return bshd(t.data, t.format, t.batch, t.seq, t.heads, t.head_dim);
   };
   Compare(as_tensor(layer.in.q), as_tensor(layer.out.q), false, *reference, window, fused, comparison);
   Compare(as_tensor(layer.in.k), as_tensor(layer.out.k), true, *reference, window, fused, comparison);
   const double seconds = rotation.Median(), copy_seconds = memory.Median();
   Json json = {{"job", job.name},
-               {"dtype", NameOf(kDtypes, dtype)},
+               {"dtype", NameOf(kFormats, format)},
                {"position", job.position},
                {"tokens", job.tokens},
                {"threads", job.threads},
@@ -184,10 +184,10 @@ int Run(const Arguments& arguments) {
   Json rows = Json::array();
   bool all_ok = true;
   {
-    Progress progress("timing", static_cast<int64_t>(std::size(jobs) * std::size(kDtypes)));
-    for (const Named<Dtype>& dtype : kDtypes) {
+    Progress progress("timing", static_cast<int64_t>(std::size(jobs) * std::size(kFormats)));
+    for (const Named<Format>& format : kFormats) {
       for (const Job& job : jobs) {
-        rows.push_back(RunJob(job, dtype.value, arguments, choice, rope));
+        rows.push_back(RunJob(job, format.value, arguments, choice, rope));
         all_ok = all_ok && rows.back()["ok"].get<bool>();
         progress.Add(1);
       }

@@ -93,8 +93,8 @@ Json SideJson(const Side& side) {
   if (!side.is_present()) return nullptr;
   return {{"shape", side.in_array.shape},
           {"heads", side.sizes.heads},
-          {"dtype", NameOf(kDtypes, side.dtype)},
-          {"out_dtype", NameOf(kDtypes, side.out_dtype)}};
+          {"dtype", NameOf(kFormats, side.format)},
+          {"out_dtype", NameOf(kFormats, side.out_format)}};
 }
 
 Json CheckJson(const Comparison& comparison) {

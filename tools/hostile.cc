@@ -23,9 +23,9 @@ Pair Cancelling(double cos, double sin, Random& random) {
   return random.Below(2) == 0 ? Pair{size * sin, size * cos} : Pair{size * cos, -size * sin};
 }
 
-Pair Hostile(Dtype dtype, double cos, double sin, Random& random) {
-  const double least = Ulp(dtype, 0);
-  const double largest = Largest(dtype);
+Pair Hostile(Format format, double cos, double sin, Random& random) {
+  const double least = Ulp(format, 0);
+  const double largest = Largest(format);
   switch (random.Below(10)) {
     case 0:
     case 1:
@@ -69,15 +69,15 @@ void FillHostile(const Tensor& x, const Window& window, const ReferenceRows& row
     const ReferenceRow row = rows.Row(0, s, false);
     for (int64_t h = 0; h < x.heads; ++h) {
       const int64_t head = s * x.seq_stride + h * x.head_stride;
-      for (int64_t e = 0; e < x.head_dim; ++e) Store(random.Normal(), x.data, x.dtype, head + e);
+      for (int64_t e = 0; e < x.head_dim; ++e) Store(random.Normal(), x.data, x.format, head + e);
       for (int64_t i = 0; i < window.pairs; ++i) {
         const size_t pair = static_cast<size_t>(i);
         const double sin = window.inverse ? -row.sin[pair] : row.sin[pair];
-        const Pair values = Hostile(x.dtype, row.cos[pair], sin, random);
+        const Pair values = Hostile(x.format, row.cos[pair], sin, random);
         const bool halves = window.pairing == half;
         const int64_t first = head + window.offset + (halves ? i : 2 * i);
-        Store(values.x, x.data, x.dtype, first);
-        Store(values.y, x.data, x.dtype, first + (halves ? window.split : 1));
+        Store(values.x, x.data, x.format, first);
+        Store(values.y, x.data, x.format, first + (halves ? window.split : 1));
       }
     }
   }

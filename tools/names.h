@@ -15,7 +15,7 @@ struct Named {
   Enum value;
 };
 
-inline constexpr Named<Dtype> kDtypes[] = {{"f32", f32}, {"f16", f16}, {"bf16", bf16}};
+inline constexpr Named<Format> kFormats[] = {{"f32", f32}, {"f16", f16}, {"bf16", bf16}};
 
 inline constexpr Named<Pairing> kPairings[] = {{"half", half}, {"interleaved", interleaved}};
 

@@ -19,13 +19,13 @@ struct Expected {
 
 struct Head {
   const void* data;
-  Dtype dtype;
+  Format format;
   int64_t begin;
-  double operator[](int64_t i) const { return Load(data, dtype, begin + i); }
+  double operator[](int64_t i) const { return Load(data, format, begin + i); }
 };
 
 Head HeadAt(const Tensor& t, int64_t b, int64_t s, int64_t h) {
-  return {t.data, t.dtype, b * t.batch_stride + s * t.seq_stride + h * t.head_stride};
+  return {t.data, t.format, b * t.batch_stride + s * t.seq_stride + h * t.head_stride};
 }
 
 // Index of the first or second element of pair i in the head.
@@ -75,7 +75,7 @@ class HeadReference {
 };
 
 // The error of `got` as part of what is allowed; above 1 it is wrong.
-double ShareOf(const Expected& want, double got, Dtype in, Dtype out, double& error_ulp) {
+double ShareOf(const Expected& want, double got, Format in, Format out, double& error_ulp) {
   constexpr double kWrong = 1e30;
   error_ulp = 0;
   if (std::isnan(want.value)) return std::isnan(got) ? 0 : kWrong;
@@ -102,7 +102,7 @@ void Compare(const Tensor& in, const Tensor& out, bool key, const ReferenceRows&
              Comparison& comparison) {
   const double arithmetic_ulp = rows.angle_ulp() + (fused ? 1.0 : 1.5);
   const double bound_ulp =
-      out.dtype == f32 ? arithmetic_ulp : 0.5 + arithmetic_ulp * Ulp(f32, 1.0) / Ulp(out.dtype, 1.0);
+      out.format == f32 ? arithmetic_ulp : 0.5 + arithmetic_ulp * Ulp(f32, 1.0) / Ulp(out.format, 1.0);
   comparison.bound_ulp = std::max(comparison.bound_ulp, bound_ulp);
   HeadReference reference(window, arithmetic_ulp);
   for (int64_t b = 0; b < in.batch; ++b) {
@@ -114,7 +114,7 @@ void Compare(const Tensor& in, const Tensor& out, bool key, const ReferenceRows&
         for (int64_t e = 0; e < in.head_dim; ++e) {
           const Expected& want = expected[static_cast<size_t>(e)];
           double error_ulp;
-          const double share = ShareOf(want, got[e], in.dtype, out.dtype, error_ulp);
+          const double share = ShareOf(want, got[e], in.format, out.format, error_ulp);
           ++comparison.elements;
           comparison.worst_ulp = std::max(comparison.worst_ulp, error_ulp);
           comparison.worst_share = std::max(comparison.worst_share, share);

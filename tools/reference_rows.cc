@@ -87,8 +87,8 @@ class TableRows : public ReferenceRows {
       const int axis = pair_axis_ == nullptr ? 0 : pair_axis_[i];
       const int64_t at = (table_.batches == 1 ? 0 : b * table_.batch_stride) +
                          static_cast<int64_t>(positions_.At(axis, b, s)) * table_.row_stride + i * table_.column_stride;
-      row.cos[static_cast<size_t>(i)] = Load(table_.cos, table_.dtype, at);
-      row.sin[static_cast<size_t>(i)] = Load(table_.sin, table_.dtype, at);
+      row.cos[static_cast<size_t>(i)] = Load(table_.cos, table_.format, at);
+      row.sin[static_cast<size_t>(i)] = Load(table_.sin, table_.format, at);
     }
     return row;
   }

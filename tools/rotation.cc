@@ -23,14 +23,14 @@ void RotateArguments::AddTo(CLI::App& app) {
   app.add_option("--cu-seqlens", cu_seqlens, "thd: boundaries of packed sequences, .npy [sequences + 1]");
   app.add_flag("--padding", padding, "An id of -1 marks padding, which is left alone");
   app.add_option("--out", out, "Folder for q.npy and k.npy, or a .safetensors file for tensors q and k")->required();
-  app.add_option("--dtype", dtype, Choices(kDtypes) + ": what the arrays hold; bf16 is uint16 in .npy");
-  app.add_option("--out-dtype", out_dtype, Choices(kDtypes) + "; default: as the input");
+  app.add_option("--dtype", format, Choices(kFormats) + ": what the arrays hold; bf16 is uint16 in .npy");
+  app.add_option("--out-dtype", out_format, Choices(kFormats) + "; default: as the input");
   app.add_option("--out-pairing", out_pairing, Choices(kPairings) + ": write the window so; default: as the input");
   app.add_option("--cos", cos, "A table of your own, looked up by position: .npy [rows, d/2]; f32, f16 or bf16");
   app.add_option("--sin", sin, "Its sines");
   app.add_option("--cos-sin", cos_sin, "Both in one file, with --form");
   app.add_option("--form", form, Choices(kTableForms) + ": form of the table; default half");
-  app.add_option("--table-dtype", table_dtype, Choices(kDtypes) + ": what the table holds");
+  app.add_option("--table-dtype", table_format, Choices(kFormats) + ": what the table holds");
   app.add_flag("--inverse", inverse, "Rotate back");
   app.add_option("--threads", threads, "0 (default): as many as pay")->check(CLI::NonNegativeNumber);
   app.add_option("--repeat", repeat, "Rotate so often and report the median time; default 3")
@@ -90,8 +90,8 @@ void Rotation::ReadSide(const std::string& reference, const char* usual_name, st
   if (reference.empty()) return;
   side.reference = reference;
   side.in_array = ReadArray(reference, usual_name);
-  side.dtype = side.out_dtype = DtypeOf(side.in_array, reference, arguments_.dtype);
-  if (!arguments_.out_dtype.empty()) side.out_dtype = Parse(kDtypes, "--out-dtype", arguments_.out_dtype);
+  side.format = side.out_format = FormatOf(side.in_array, reference, arguments_.format);
+  if (!arguments_.out_format.empty()) side.out_format = Parse(kFormats, "--out-dtype", arguments_.out_format);
   std::optional<int64_t> head_dim;
   if (!heads && side.in_array.shape.size() == (ParseLayout(arguments_.layout) == Layout::kThd ? 2 : 3)) {
     const int32_t known = arguments_.rope.Resolve().config.head_dim;
@@ -103,7 +103,7 @@ void Rotation::ReadSide(const std::string& reference, const char* usual_name, st
 void Rotation::ReadTable() {
   const RotateArguments& a = arguments_;
   if (a.cos.empty() && a.sin.empty() && a.cos_sin.empty()) {
-    if (!a.form.empty() || !a.table_dtype.empty())
+    if (!a.form.empty() || !a.table_format.empty())
       Fail("--form and --table-dtype want a table: --cos and --sin, or --cos-sin");
     return;
   }
@@ -117,12 +117,12 @@ void Rotation::ReadTable() {
   }
   const std::string& reference = joined ? a.cos_sin : a.cos;
   table_arrays_.cos = ReadArray(reference, joined ? "cos_sin" : "cos");
-  const Dtype dtype = DtypeOf(table_arrays_.cos, reference, a.table_dtype);
+  const Format format = FormatOf(table_arrays_.cos, reference, a.table_format);
   if (!joined) {
     table_arrays_.sin = ReadArray(a.sin, "sin");
-    if (DtypeOf(table_arrays_.sin, a.sin, a.table_dtype) != dtype) Fail("--cos and --sin have different dtypes");
+    if (FormatOf(table_arrays_.sin, a.sin, a.table_format) != format) Fail("--cos and --sin have different dtypes");
   }
-  table_ = TableOf(table_arrays_, form, dtype);
+  table_ = TableOf(table_arrays_, form, format);
 }
 
 void Rotation::CheckPositions() const {
@@ -136,15 +136,15 @@ void Rotation::CheckPositions() const {
 void Rotation::PrepareOutput(Side& side) {
   if (!side.is_present()) return;
   const Layout layout = ParseLayout(arguments_.layout);
-  side.in = TensorOf(side.in_array, side.dtype, layout, side.sizes);
+  side.in = TensorOf(side.in_array, side.format, layout, side.sizes);
   if (arguments_.padding) {
     // Padding is not written: it must be in the output beforehand.
-    if (side.dtype != side.out_dtype) Fail("--padding leaves tokens alone, so --out-dtype must be the input's");
+    if (side.format != side.out_format) Fail("--padding leaves tokens alone, so --out-dtype must be the input's");
     side.out_array = side.in_array;
   } else {
-    side.out_array = io::Array::zeros(ElementTypeOf(side.out_dtype), side.in_array.shape);
+    side.out_array = io::Array::zeros(ElementTypeOf(side.out_format), side.in_array.shape);
   }
-  side.out = TensorOf(side.out_array, side.out_dtype, layout, side.sizes);
+  side.out = TensorOf(side.out_array, side.out_format, layout, side.sizes);
 }
 
 void Rotation::Apply() { Require(apply(cos_sin_, QKV(q_.in, k_.in), QKV(q_.out, k_.out), options_)); }
@@ -160,12 +160,12 @@ Comparison Rotation::CompareWithReference() const {
 
 Deviation CompareWithExpected(const Side& side, const std::string& reference, double atol, double rtol) {
   const io::Array expected = ReadArray(reference, "expected");
-  const Dtype dtype = DtypeOf(expected, reference, expected.type == io::ElementType::u16 ? "bf16" : "");
+  const Format format = FormatOf(expected, reference, expected.type == io::ElementType::u16 ? "bf16" : "");
   if (expected.shape != side.in_array.shape) Fail(reference, " has not the shape of ", side.reference);
   Deviation deviation;
   for (int64_t i = 0; i < expected.size(); ++i) {
-    const double want = Load(expected.bytes.data(), dtype, i);
-    const double got = Load(side.out_array.bytes.data(), side.out_dtype, i);
+    const double want = Load(expected.bytes.data(), format, i);
+    const double got = Load(side.out_array.bytes.data(), side.out_format, i);
     ++deviation.elements;
     if (got == want || (std::isnan(got) && std::isnan(want))) continue;
     const double error = std::fabs(got - want);

@@ -20,8 +20,8 @@ namespace simdrope::tool {
 struct RotateArguments {
   bool json = false;
   RopeArguments rope;
-  std::string q, k, layout = "bshd", positions = "0", cu_seqlens, out, dtype, out_dtype, out_pairing;
-  std::string cos, sin, cos_sin, form, table_dtype, expect_q, expect_k;
+  std::string q, k, layout = "bshd", positions = "0", cu_seqlens, out, format, out_format, out_pairing;
+  std::string cos, sin, cos_sin, form, table_format, expect_q, expect_k;
   std::optional<int64_t> heads, kv_heads;
   double atol = 0, rtol = 0;
   int threads = 0, repeat = 3;
@@ -34,7 +34,7 @@ struct RotateArguments {
 struct Side {
   std::string reference;  // "": absent
   io::Array in_array, out_array;
-  Dtype dtype = f32, out_dtype = f32;
+  Format format = f32, out_format = f32;
   Sizes sizes;
   Tensor in, out;
 

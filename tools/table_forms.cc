@@ -5,17 +5,17 @@
 
 namespace simdrope::tool {
 
-TableArrays MakeTableArrays(TableForm form, Dtype dtype, int64_t batch, int64_t rows, int pairs) {
+TableArrays MakeTableArrays(TableForm form, Format format, int64_t batch, int64_t rows, int pairs) {
   std::vector<int64_t> shape{rows, form == TableForm::kHalf || form == TableForm::kComplex ? pairs : 2 * pairs};
   if (batch > 1) shape.insert(shape.begin(), batch);
   if (form == TableForm::kComplex) shape.push_back(2);
   TableArrays arrays;
-  arrays.cos = io::Array::zeros(ElementTypeOf(dtype), shape);
-  if (!IsJoined(form)) arrays.sin = io::Array::zeros(ElementTypeOf(dtype), shape);
+  arrays.cos = io::Array::zeros(ElementTypeOf(format), shape);
+  if (!IsJoined(form)) arrays.sin = io::Array::zeros(ElementTypeOf(format), shape);
   return arrays;
 }
 
-Table TableOf(TableArrays& arrays, TableForm form, Dtype dtype) {
+Table TableOf(TableArrays& arrays, TableForm form, Format format) {
   std::vector<int64_t> shape = arrays.cos.shape;
   if (!IsJoined(form) && arrays.sin.shape != shape) Fail("cos and sin have different shapes");
   if (form == TableForm::kComplex) {
@@ -36,12 +36,12 @@ Table TableOf(TableArrays& arrays, TableForm form, Dtype dtype) {
   const void* sin = arrays.sin.bytes.data();
   Table table;
   switch (form) {
-    case TableForm::kHalf: table = Table(cos, sin, dtype, rows, pairs); break;
-    case TableForm::kDoubledHalves: table = Table::doubled_halves(cos, sin, dtype, rows, pairs); break;
-    case TableForm::kDoubledElements: table = Table::doubled_elements(cos, sin, dtype, rows, pairs); break;
-    case TableForm::kCosSin: table = Table::cos_sin_rows(cos, dtype, rows, pairs); break;
-    case TableForm::kSinCos: table = Table::cos_sin_rows(cos, dtype, rows, pairs, true); break;
-    case TableForm::kComplex: table = Table::complex_rows(cos, dtype, rows, pairs); break;
+    case TableForm::kHalf: table = Table(cos, sin, format, rows, pairs); break;
+    case TableForm::kDoubledHalves: table = Table::doubled_halves(cos, sin, format, rows, pairs); break;
+    case TableForm::kDoubledElements: table = Table::doubled_elements(cos, sin, format, rows, pairs); break;
+    case TableForm::kCosSin: table = Table::cos_sin_rows(cos, format, rows, pairs); break;
+    case TableForm::kSinCos: table = Table::cos_sin_rows(cos, format, rows, pairs, true); break;
+    case TableForm::kComplex: table = Table::complex_rows(cos, format, rows, pairs); break;
   }
   return shape.size() == 3 ? table.per_batch(shape[0]) : table;
 }

@@ -31,10 +31,10 @@ struct TableArrays {
 };
 
 // [rows, ...], or [batch, rows, ...] where batch > 1.
-TableArrays MakeTableArrays(TableForm form, Dtype dtype, int64_t batch, int64_t rows, int pairs);
+TableArrays MakeTableArrays(TableForm form, Format format, int64_t batch, int64_t rows, int pairs);
 
 // A view of the arrays; fails where their shapes do not fit each other or the form.
-Table TableOf(TableArrays& arrays, TableForm form, Dtype dtype);
+Table TableOf(TableArrays& arrays, TableForm form, Format format);
 
 }  // namespace simdrope::tool
 

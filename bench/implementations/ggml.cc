@@ -11,7 +11,7 @@
 namespace simdrope::bench {
 namespace {
 
-ggml_type TypeOf(Dtype dtype) { return dtype == f32 ? GGML_TYPE_F32 : GGML_TYPE_F16; }
+ggml_type TypeOf(Format format) { return format == f32 ? GGML_TYPE_F32 : GGML_TYPE_F16; }
 
 class Ggml : public Implementation {
  public:
@@ -19,7 +19,7 @@ class Ggml : public Implementation {
   std::string version() const override { return std::string("ggml ") + ggml_version(); }
 
   std::string Refuses(const Case& c) const override {
-    if (c.dtype == bf16) return "the CPU backend's rope takes f32 and f16";
+    if (c.format == bf16) return "the CPU backend's rope takes f32 and f16";
     if (!c.in_place() && c.workload.rotary_offset != 0) return "would want views and a concatenation";
     if (c.workload.axes() > 1 && c.pairing == interleaved) return "on a grid it has half pairs only";
     return "";
@@ -89,7 +89,7 @@ class Ggml : public Implementation {
   ggml_tensor* TensorOver(const Job& job, const TokenView& view, char* data, bool window_only) {
     const Workload& w = job.workload();
     const size_t size = static_cast<size_t>(job.c.element_size());
-    ggml_tensor* tensor = ggml_new_tensor_3d(context_.get(), TypeOf(job.c.dtype),
+    ggml_tensor* tensor = ggml_new_tensor_3d(context_.get(), TypeOf(job.c.format),
                                              window_only ? w.rotary_dim : w.head_dim, view.heads, w.tokens());
     tensor->nb[1] = static_cast<size_t>(view.head_stride) * size;
     tensor->nb[2] = static_cast<size_t>(view.token_stride) * size;

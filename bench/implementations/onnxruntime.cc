@@ -35,10 +35,10 @@ Ort::Env& Environment() {
   return environment;
 }
 
-ONNXTensorElementDataType ElementType(Dtype dtype) {
-  return dtype == f32   ? ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT
-         : dtype == f16 ? ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16
-                        : ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16;
+ONNXTensorElementDataType ElementType(Format format) {
+  return format == f32   ? ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT
+         : format == f16 ? ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16
+                         : ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16;
 }
 
 class OnnxRuntime : public Implementation {
@@ -50,26 +50,26 @@ class OnnxRuntime : public Implementation {
 
   std::string Refuses(const Case& c) const override {
     if (c.in_place()) return "writes another tensor";
-    if (c.dtype == bf16) return "the CPU provider has no bf16 kernel";
+    if (c.format == bf16) return "the CPU provider has no bf16 kernel";
     if (c.workload.rotary_offset != 0) return "rotates the first elements of a head only";
     return "";
   }
-  // cos and sin are rounded to the dtype, too.
+  // cos and sin are rounded to the format, too.
   Accuracy accuracy(const Case&) const override { return {4, 0}; }
 
   void Prepare(const Job& job) override {
     const Workload& w = job.workload();
-    dtype_ = job.c.dtype;
+    format_ = job.c.format;
     values_.clear();
     memory_ = Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault);
 
     const int64_t tokens = w.tokens(), pairs = w.pairs();
-    const size_t table_bytes = static_cast<size_t>(tokens * pairs) * size_of(dtype_);
+    const size_t table_bytes = static_cast<size_t>(tokens * pairs) * size_of(format_);
     cos_.resize(table_bytes);
     sin_.resize(table_bytes);
     for (int64_t i = 0; i < tokens * pairs; ++i) {
-      Store(cos_.data(), dtype_, i, job.cos[i]);
-      Store(sin_.data(), dtype_, i, job.sin[i]);
+      Store(cos_.data(), format_, i, job.cos[i]);
+      Store(sin_.data(), format_, i, job.sin[i]);
     }
     // The tables hold a row for each token of the step, in order.
     ids_.resize(tokens);
@@ -79,8 +79,8 @@ class OnnxRuntime : public Implementation {
     binding_ = Ort::IoBinding(session_);
     Bind(job, "q", job.q);
     if (job.k.heads != 0) Bind(job, "k", job.k);
-    BindInput("cos", cos_.data(), table_bytes, {tokens, pairs}, ElementType(dtype_));
-    BindInput("sin", sin_.data(), table_bytes, {tokens, pairs}, ElementType(dtype_));
+    BindInput("cos", cos_.data(), table_bytes, {tokens, pairs}, ElementType(format_));
+    BindInput("sin", sin_.data(), table_bytes, {tokens, pairs}, ElementType(format_));
     BindInput("ids", ids_.data(), ids_.size() * sizeof(int64_t), {w.batch, w.seq}, ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64);
   }
 
@@ -104,7 +104,7 @@ class OnnxRuntime : public Implementation {
   Ort::Session MakeSession(const Job& job) const {
     const QuietStderr quiet;
     const Workload& w = job.workload();
-    const auto type = ElementType(dtype_);
+    const auto type = ElementType(format_);
     Ort::Graph graph;
     std::vector<Ort::ValueInfo> inputs, outputs;
     for (const auto& [name, view] : {std::pair{"q", &job.q}, std::pair{"k", &job.k}}) {
@@ -151,14 +151,14 @@ class OnnxRuntime : public Implementation {
     const std::vector<int64_t> shape = ShapeOf(job, view);
     const size_t bytes = static_cast<size_t>(job.workload().tokens() * view.heads * job.workload().head_dim) *
                          static_cast<size_t>(job.c.element_size());
-    BindInput(name.c_str(), view.in, bytes, shape, ElementType(dtype_));
+    BindInput(name.c_str(), view.in, bytes, shape, ElementType(format_));
     values_.push_back(
-        Ort::Value::CreateTensor(memory_, view.out, bytes, shape.data(), shape.size(), ElementType(dtype_)));
+        Ort::Value::CreateTensor(memory_, view.out, bytes, shape.data(), shape.size(), ElementType(format_)));
     binding_.BindOutput((name + "_out").c_str(), values_.back());
   }
 
   Operator op_;
-  Dtype dtype_ = f32;
+  Format format_ = f32;
   Ort::MemoryInfo memory_{nullptr};
   std::vector<char> cos_;
   std::vector<char> sin_;

@@ -111,8 +111,8 @@ void RotateAll(const PlainLoop& p) {
 }  // namespace
 
 void Rotate(const PlainLoop& p) {
-  if (p.dtype == 0) return RotateAll<float>(p);
-  if (p.dtype == 1) return RotateAll<F16>(p);
+  if (p.format == 0) return RotateAll<float>(p);
+  if (p.format == 1) return RotateAll<F16>(p);
   RotateAll<Bf16>(p);
 }
 

@@ -7,12 +7,12 @@
 
 namespace simdrope::bench {
 
-// Strides, sizes and the window in elements. Tokens and heads are half-open ranges. dtype: as
-// simdrope_dtype. cos and sin are [tokens][rotary_dim / 2].
+// Strides, sizes and the window in elements. Tokens and heads are half-open ranges. format: as
+// simdrope_format. cos and sin are [tokens][rotary_dim / 2].
 struct PlainLoop {
   const void* in;
   void* out;
-  int dtype;
+  int format;
   bool interleaved;
   int64_t first_token, last_token;
   int64_t first_head, last_head;

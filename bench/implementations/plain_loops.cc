@@ -29,7 +29,7 @@ class Loop : public Implementation {
       if (view->heads == 0) continue;
       PlainLoop whole{view->in,
                       view->out,
-                      job.c.dtype,
+                      job.c.format,
                       job.c.pairing == interleaved,
                       0,
                       w.tokens(),

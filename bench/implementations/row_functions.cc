@@ -20,8 +20,8 @@ class RowFunctions : public Implementation {
   void Prepare(const Job& job) override {
     const impl::Kernels* kernels = nullptr;
     if (impl::FindKernels(&kernels) != SIMDROPE_OK) throw std::runtime_error(simdrope_last_error());
-    const Dtype dtype = job.c.dtype;
-    run_ = kernels->rotate[dtype][dtype][job.c.pairing][job.c.pairing];
+    const Format format = job.c.format;
+    run_ = kernels->rotate[format][format][job.c.pairing][job.c.pairing];
     calls_.clear();
     for (const TokenView* view : {&job.q, &job.k}) {
       if (view->heads != 0) AddCalls(job, *view);

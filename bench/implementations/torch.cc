@@ -11,7 +11,7 @@ namespace {
 
 enum class Form { kFlashAttention, kNanoVllm, kInPlace };
 
-c10::ScalarType TypeOf(Dtype dtype) { return dtype == f32 ? at::kFloat : dtype == f16 ? at::kHalf : at::kBFloat16; }
+c10::ScalarType TypeOf(Format format) { return format == f32 ? at::kFloat : format == f16 ? at::kHalf : at::kBFloat16; }
 
 class Torch : public Implementation {
  public:
@@ -40,7 +40,7 @@ class Torch : public Implementation {
     at::set_num_threads(job.c.threads);
     threads_ = job.c.threads;
     const Workload& w = job.workload();
-    dtype_ = TypeOf(job.c.dtype);
+    format_ = TypeOf(job.c.format);
     interleaved_ = job.c.pairing == interleaved;
     offset_ = w.rotary_offset;
     rotary_dim_ = w.rotary_dim;
@@ -49,16 +49,16 @@ class Torch : public Implementation {
       if (view->heads == 0) continue;
       const std::vector<int64_t> sizes = {w.tokens(), view->heads, w.head_dim};
       const std::vector<int64_t> strides = {view->token_stride, view->head_stride, 1};
-      tensors_.push_back({at::from_blob(view->in, sizes, strides, at::TensorOptions(dtype_)),
-                          at::from_blob(view->out, sizes, strides, at::TensorOptions(dtype_))});
+      tensors_.push_back({at::from_blob(view->in, sizes, strides, at::TensorOptions(format_)),
+                          at::from_blob(view->out, sizes, strides, at::TensorOptions(format_))});
     }
     const std::vector<int64_t> table = {w.tokens(), 1, w.pairs()};
     cos_ = at::from_blob(const_cast<float*>(job.cos), table, at::TensorOptions(at::kFloat)).clone();
     sin_ = at::from_blob(const_cast<float*>(job.sin), table, at::TensorOptions(at::kFloat)).clone();
-    if (form_ == Form::kInPlace && interleaved_ && job.c.dtype == f32) cis_ = at::complex(cos_, sin_);
+    if (form_ == Form::kInPlace && interleaved_ && job.c.format == f32) cis_ = at::complex(cos_, sin_);
     if (form_ != Form::kNanoVllm) {
-      cos_ = cos_.to(dtype_);
-      sin_ = sin_.to(dtype_);
+      cos_ = cos_.to(format_);
+      sin_ = sin_.to(format_);
     }
     if (form_ == Form::kFlashAttention) {
       // repeat(cos, "... d -> ... 1 (2 d)"), or "(d 2)": once a step.
@@ -104,7 +104,7 @@ class Torch : public Implementation {
     const auto halves = pair.in.to(at::kFloat).chunk(2, -1);
     const at::Tensor first = halves[0] * cos_ - halves[1] * sin_;
     const at::Tensor second = halves[1] * cos_ + halves[0] * sin_;
-    if (dtype_ == at::kFloat) {
+    if (format_ == at::kFloat) {
       at::cat_out(pair.out, {first, second}, -1);
     } else {
       pair.out.copy_(at::cat({first, second}, -1));
@@ -112,7 +112,7 @@ class Torch : public Implementation {
   }
   void InPlace(Pair& pair) const {
     at::Tensor window = pair.in.slice(-1, offset_, offset_ + rotary_dim_);
-    if (cis_.defined() && interleaved_ && dtype_ == at::kFloat) {
+    if (cis_.defined() && interleaved_ && format_ == at::kFloat) {
       at::view_as_complex(window.unflatten(-1, {rotary_dim_ / 2, 2})).mul_(cis_);
       return;
     }
@@ -125,7 +125,7 @@ class Torch : public Implementation {
 
   Form form_;
   int threads_ = 1;
-  c10::ScalarType dtype_ = at::kFloat;
+  c10::ScalarType format_ = at::kFloat;
   bool interleaved_ = false;
   int64_t offset_ = 0;
   int64_t rotary_dim_ = 0;

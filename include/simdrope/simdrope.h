@@ -1,13 +1,15 @@
 // simdrope: rotary position embedding (RoPE) for CPUs. The exported ABI, in C99.
 //
-// Six nouns: a Config says what a model's RoPE is; a Rope is its compiled form; Positions say where
-// each token stands; CosSin holds, or tells how to compute, a row of cos and sin for each token; a
-// Tensor is a strided view of Q, K or V; apply rotates them.
+// Seven nouns: a Config says what a model's RoPE is; a Rope is its compiled form; Positions say where each token
+// stands; CosSin holds, or tells how to compute, a row of cos and sin for each token; a Tensor is a strided view of Q,
+// K or V, in memory or in a cache; apply rotates them, with whatever stages the options name; a Plan is a call of apply
+// that is checked once and run many times.
 //
 // Rules that hold for every function here:
 // - No exception leaves the library. A function that can fail returns a simdrope_status; on failure
 //   simdrope_last_error() names the argument and its values, and no output has been written.
-// - Structs are plain data. Start from the matching SIMDROPE_*_INIT and set what differs.
+// - Structs are plain data. Start from the matching SIMDROPE_*_INIT and set what differs. `reserved` stays zero: later
+//   versions take fields from it whose zero means what this version does.
 // - Strides and sizes count elements, not bytes. Pointers are borrowed for the call only.
 // - Handles are immutable after creation and may be shared between threads.
 #ifndef SIMDROPE_SIMDROPE_H_
@@ -18,7 +20,7 @@
 #include <stdint.h>
 
 #define SIMDROPE_VERSION_MAJOR 0
-#define SIMDROPE_VERSION_MINOR 1
+#define SIMDROPE_VERSION_MINOR 2
 #define SIMDROPE_VERSION_PATCH 0
 
 #define SIMDROPE_MAX_HEAD_DIM 1024
@@ -279,18 +281,30 @@ typedef struct simdrope_positions {
   simdrope_index_type cu_seqlens_type;  // I32 or I64
   int64_t sequences;
   bool padding;  // an id of -1 (on the first axis) marks padding: its token is left alone
+  uint64_t reserved[4];
 } simdrope_positions;
 
-#define SIMDROPE_POSITIONS_INIT \
-  { 0, NULL, SIMDROPE_INDEX_I64, 0, NULL, SIMDROPE_INDEX_I64, 1, 1, 0, 0, 0, 1, NULL, SIMDROPE_INDEX_I64, 0, false }
+#define SIMDROPE_POSITIONS_INIT                                                                                       \
+  {                                                                                                                   \
+    0, NULL, SIMDROPE_INDEX_I64, 0, NULL, SIMDROPE_INDEX_I64, 1, 1, 0, 0, 0, 1, NULL, SIMDROPE_INDEX_I64, 0, false, { \
+      0                                                                                                               \
+    }                                                                                                                 \
+  }
 
 // ---------------------------------------------------------------------------- CosSin
 
-typedef enum simdrope_dtype SIMDROPE_ENUM_TYPE {
+// How elements are stored. A tensor may have any of them, a table F32, F16 or BF16.
+typedef enum simdrope_format SIMDROPE_ENUM_TYPE {
   SIMDROPE_F32 = 0,
   SIMDROPE_F16 = 1,  // IEEE 754 binary16
-  SIMDROPE_BF16 = 2
-} simdrope_dtype;
+  SIMDROPE_BF16 = 2,
+  SIMDROPE_F8_E4M3 = 3,  // OCP FP8 E4M3 ("fn": no infinity), times a given scale; stores saturate at 448
+  SIMDROPE_F8_E5M2 = 4,  // OCP FP8 E5M2, times a given scale; stores saturate at 57344
+  SIMDROPE_I8 = 5,       // scale * q, q in [-127, 127]; the scale is given, or computed for each token and head
+  SIMDROPE_U8 = 6,       // scale * (q - zero_point), both computed for each token and head (OpenVINO)
+  SIMDROPE_Q8_0 = 7,     // ggml: blocks of 32 elements in 34 bytes, an f16 scale and 32 int8
+  SIMDROPE_Q4_0 = 8      // ggml: blocks of 32 elements in 18 bytes, an f16 scale and 32 4-bit integers
+} simdrope_format;
 
 // A view of rows of cos and sin. Entry (b, r, i), copy c, is at
 //   b * batch_stride + r * row_stride + i * column_stride + c * copy_stride
@@ -301,7 +315,7 @@ typedef enum simdrope_dtype SIMDROPE_ENUM_TYPE {
 typedef struct simdrope_table {
   void* cos;  // NULL: no table
   void* sin;
-  simdrope_dtype dtype;
+  simdrope_format format;
   int64_t batches;  // 1: shared by the whole batch
   int64_t rows;
   int32_t columns;  // pairs in a row, at least rotary_dim / 2
@@ -310,10 +324,13 @@ typedef struct simdrope_table {
   int64_t column_stride;
   int32_t copies;
   int64_t copy_stride;
+  uint64_t reserved[2];
 } simdrope_table;
 
-#define SIMDROPE_TABLE_INIT \
-  { NULL, NULL, SIMDROPE_F32, 1, 0, 0, 0, 0, 1, 1, 0 }
+#define SIMDROPE_TABLE_INIT                                 \
+  {                                                         \
+    NULL, NULL, SIMDROPE_F32, 1, 0, 0, 0, 0, 1, 1, 0, { 0 } \
+  }
 
 // What becomes of a token whose position has no row in the table. With several axes, IDENTITY turns
 // the pairs of such an axis by 0 and the others as they should be (ONNX Runtime's MRotaryEmbedding).
@@ -323,38 +340,62 @@ typedef enum simdrope_out_of_range SIMDROPE_ENUM_TYPE {
   SIMDROPE_SKIP = 2       // its output is not written
 } simdrope_out_of_range;
 
-// The row of cos and sin of every token. Three sources:
-// - streamed: rope and positions; rows are computed inside apply, without allocating;
-// - prepared: rope and the tables that simdrope_compute_cos_sin filled, once a step for all layers;
-// - a table of the caller's: table and positions, no rope; the fields below say how it is meant.
+// Where the row of cos and sin of a token comes from.
+typedef enum simdrope_cos_sin_source SIMDROPE_ENUM_TYPE {
+  SIMDROPE_STREAMED = 0,  // rope and positions; rows are computed inside apply, without allocating
+  SIMDROPE_PREPARED = 1,  // rope, and the rows that simdrope_compute_cos_sin wrote, once a step for all layers
+  SIMDROPE_TABLE = 2      // the caller's own table, looked up by positions; no rope
+} simdrope_cos_sin_source;
+
+// The rows of one step. A field that the source does not name is ignored.
 typedef struct simdrope_cos_sin {
-  const simdrope_rope* rope;
-  simdrope_positions positions;  // with a table: its row
+  simdrope_cos_sin_source source;
+  const simdrope_rope* rope;     // STREAMED, PREPARED
+  simdrope_positions positions;  // STREAMED: the token's position; PREPARED, TABLE: its row
+  // PREPARED, TABLE:
   simdrope_table table;
-  simdrope_table key_table;  // rows for K where they differ from those for Q
-  float* query_scale;        // a factor on Q for each (b, row): [batches, rows], NULL: none
-  uint8_t* padding;          // nonzero: the token of this (b, row) is left alone; NULL: none
+  simdrope_table key_table;  // rows for K where they differ from those for Q; required with XPos
+  const float* query_scale;  // a factor on Q for each (b, row): [batches, rows]; NULL: none; required with temperature
+  const uint8_t* padding;    // nonzero: the token of this (b, row) is left alone; NULL: none
   simdrope_out_of_range out_of_range;
   const uint8_t* pair_axis;  // [rotary_dim / 2]: the position axis each pair's row is looked up by; NULL: all 0
-  // Without a rope:
+  // TABLE:
   int32_t rotary_dim;  // 0: head_dim - rotary_offset
   int32_t rotary_offset;
   int32_t split;  // 0: rotary_dim / 2
   simdrope_pairing pairing;
   float magnitude;  // multiplies cos and sin (ONNX Runtime's "scale")
+  uint64_t reserved[4];
 } simdrope_cos_sin;
 
-#define SIMDROPE_COS_SIN_INIT                                                                                         \
-  {                                                                                                                   \
-    NULL, SIMDROPE_POSITIONS_INIT, SIMDROPE_TABLE_INIT, SIMDROPE_TABLE_INIT, NULL, NULL, SIMDROPE_REJECT, NULL, 0, 0, \
-        0, SIMDROPE_HALF, 1.0f                                                                                        \
+#define SIMDROPE_COS_SIN_INIT                                                                               \
+  {                                                                                                         \
+    SIMDROPE_STREAMED, NULL, SIMDROPE_POSITIONS_INIT, SIMDROPE_TABLE_INIT, SIMDROPE_TABLE_INIT, NULL, NULL, \
+        SIMDROPE_REJECT, NULL, 0, 0, 0, SIMDROPE_HALF, 1.0f, {                                              \
+      0                                                                                                     \
+    }                                                                                                       \
+  }
+
+// Where simdrope_compute_cos_sin writes. Row (b, s) is token s of sequence b; a table with batches 1 serves positions
+// that are the same for the whole batch.
+typedef struct simdrope_cos_sin_output {
+  simdrope_table table;
+  simdrope_table key_table;  // with XPos
+  float* query_scale;        // [batches, rows], with temperature
+  uint8_t* padding;          // [batches, rows], where positions declare padding
+  uint64_t reserved[4];
+} simdrope_cos_sin_output;
+
+#define SIMDROPE_COS_SIN_OUTPUT_INIT                            \
+  {                                                             \
+    SIMDROPE_TABLE_INIT, SIMDROPE_TABLE_INIT, NULL, NULL, { 0 } \
   }
 
 // A dense table of the rows 0, 1, 2, ... of a Rope that grows on demand: flash-attention's and vLLM's
 // cos_sin_cache, for those who want a table. Any thread may call simdrope_cache_rows at any time.
 typedef struct simdrope_cache simdrope_cache;
 
-SIMDROPE_API simdrope_status simdrope_cache_create(const simdrope_rope* rope, simdrope_dtype dtype,
+SIMDROPE_API simdrope_status simdrope_cache_create(const simdrope_rope* rope, simdrope_format format,
                                                    simdrope_cache** cache);
 SIMDROPE_API void simdrope_cache_release(simdrope_cache* cache);  // NULL is allowed
 
@@ -364,11 +405,49 @@ SIMDROPE_API simdrope_status simdrope_cache_rows(simdrope_cache* cache, int64_t 
 
 // ---------------------------------------------------------------------------- Tensor
 
-// A strided view of [batch, seq, heads, head_dim]; the last axis is contiguous. Strides may be
-// negative, and 0 in an input to broadcast it. Packed tokens (THD) are batch 1. Absent: heads 0.
+// Which row of a cache each token of a step is written to or read from.
+typedef enum simdrope_slot_source SIMDROPE_ENUM_TYPE {
+  SIMDROPE_SLOTS_NONE = 0,      // the tensor is the step's tokens themselves
+  SIMDROPE_SLOTS_IDS = 1,       // ids[b * batch_stride + s * seq_stride] is token (b, s)'s slot; -1 skips the token
+  SIMDROPE_SLOTS_POSITIONS = 2  // token (b, s)'s slot is its position (on the first axis) in batch entry b of the cache
+} simdrope_slot_source;
+
+// With slots, `batch` and `seq` of the tensor are the cache's own: slot n is entry n / seq, row n % seq. A paged cache
+// [blocks, heads, block, D] or [blocks, block, heads, D] has batch = blocks and seq = block, with its strides;
+// [slots, heads, D] has batch 1 and seq = slots. A slot beyond batch * seq is OUT_OF_RANGE.
+typedef struct simdrope_slots {
+  simdrope_slot_source source;
+  int64_t batch;  // tokens of the step: [batch, seq]
+  int64_t seq;
+  const void* ids;           // IDS
+  simdrope_index_type type;  // IDS: I32 or I64
+  int64_t batch_stride;
+  int64_t seq_stride;
+  // Outputs: refuse two tokens with one slot. Costs one bit of memory for each slot of the cache, and a pass over ids.
+  // Without it, which of the two is kept is not specified.
+  bool reject_duplicates;
+} simdrope_slots;
+
+// Scales of F8_E4M3, F8_E5M2, I8 and U8, one for each token and head at
+//   scale[b * batch_stride + s * seq_stride + h * head_stride + d * element_stride]   (floats; strides may be 0)
+// with b, s the cache's entry and row where the tensor has slots. An output I8 or U8 writes them (element_stride 0)
+// unless `given`; everything else reads them. NULL: 1, for F8 only.
+typedef struct simdrope_scales {
+  float* scale;
+  float* zero_point;  // U8 only; same strides
+  int64_t batch_stride;
+  int64_t seq_stride;
+  int64_t head_stride;
+  int64_t element_stride;
+  bool given;  // outputs: read them, do not compute them (static scales: ONNX Runtime's int8, and always F8)
+} simdrope_scales;
+
+// A strided view of [batch, seq, heads, head_dim]; the last axis is contiguous. Strides may be negative, and 0 in an
+// input to broadcast it. Strides count elements; of Q8_0 and Q4_0 they are multiples of 32, as is head_dim. Packed
+// tokens (THD) are batch 1. Absent: heads 0. `data` is aligned to its element (2 bytes for Q8_0 and Q4_0).
 typedef struct simdrope_tensor {
   void* data;
-  simdrope_dtype dtype;
+  simdrope_format format;
   int64_t batch;
   int64_t seq;
   int64_t heads;
@@ -376,13 +455,22 @@ typedef struct simdrope_tensor {
   int64_t batch_stride;
   int64_t seq_stride;
   int64_t head_stride;
+  simdrope_scales scales;
+  simdrope_slots slots;
+  uint64_t reserved[4];
 } simdrope_tensor;
 
-#define SIMDROPE_TENSOR_INIT \
-  { NULL, SIMDROPE_F32, 0, 0, 0, 0, 0, 0, 0 }
+#define SIMDROPE_SCALES_INIT \
+  { NULL, NULL, 0, 0, 0, 0, false }
+#define SIMDROPE_SLOTS_INIT \
+  { SIMDROPE_SLOTS_NONE, 0, 0, NULL, SIMDROPE_INDEX_I64, 0, 1, false }
+#define SIMDROPE_TENSOR_INIT                                                                  \
+  {                                                                                           \
+    NULL, SIMDROPE_F32, 0, 0, 0, 0, 0, 0, 0, SIMDROPE_SCALES_INIT, SIMDROPE_SLOTS_INIT, { 0 } \
+  }
 
-// What one call rotates: q and k are rotated, v is only copied (from a packed QKV, say). Each may
-// be absent, and has its own number of heads (GQA, MQA); batch, seq and head_dim agree.
+// The operands of one call: q and k are rotated, v is not. Each may be absent, and has its own number of heads (GQA,
+// MQA). Batch and head_dim agree, and seq unless key_positions (simdrope_options) are given.
 typedef struct simdrope_qkv {
   simdrope_tensor q;
   simdrope_tensor k;
@@ -394,42 +482,149 @@ typedef struct simdrope_qkv {
 
 // ---------------------------------------------------------------------------- apply
 
+typedef enum simdrope_norm_type SIMDROPE_ENUM_TYPE {
+  SIMDROPE_NORM_NONE = 0,
+  SIMDROPE_NORM_RMS = 1,   // x / sqrt(mean(x^2) + eps) * (weight + weight_offset)
+  SIMDROPE_NORM_L2 = 2,    // x / max(sqrt(sum(x^2)), eps), times the weight if given (ggml's L2_NORM)
+  SIMDROPE_NORM_LAYER = 3  // (x - mean) / sqrt(variance + eps) * weight + bias
+} simdrope_norm_type;
+
+// A norm over the elements of each head, or of all heads of a token. Sums are taken in float in an order that does not
+// depend on the target (docs/numerics.md).
+typedef struct simdrope_norm {
+  simdrope_norm_type type;
+  float eps;                      // >= 0
+  const void* weight;             // [head_dim], or a row for each head; NULL: none
+  const void* bias;               // LAYER; as the weight; NULL: none
+  simdrope_format weight_format;  // of weight and bias: F32, F16 or BF16
+  int64_t weight_head_stride;     // elements from a head's weights to the next one's; 0: shared by the heads
+  float weight_offset;            // added to each weight (Gemma: 1)
+  bool over_all_heads;            // one norm over all heads of a token (OLMo 2, MiniMax)
+  bool after_rotation;            // Hunyuan, Llama 4
+  // Round to the input's format (F32, F16, BF16) where a chain of PyTorch modules would: after the division, and after
+  // the weight. For exact parity with models that run so.
+  bool round;
+  uint64_t reserved[2];
+} simdrope_norm;
+
+#define SIMDROPE_NORM_INIT                                                                  \
+  {                                                                                         \
+    SIMDROPE_NORM_NONE, 0.0f, NULL, NULL, SIMDROPE_F32, 0, 0.0f, false, false, false, { 0 } \
+  }
+
+// What is done to one operand, in this order: input_hadamard, norm (before), rotation (not of V), norm (after),
+// hadamard, scale.
+typedef struct simdrope_stages {
+  // Width of the orthonormal Walsh-Hadamard transform (a power of two that divides head_dim, at least 2; 0: none) of
+  // the input, to undo one that a cache holds (the transform is its own inverse), and of the output (llama.cpp: 64 up
+  // to the head).
+  int32_t input_hadamard;
+  int32_t hadamard;
+  simdrope_norm norm;
+  float scale;  // multiplies all elements, rotated or not (of Q: a softmax scale, say)
+  uint64_t reserved[2];
+} simdrope_stages;
+
+#define SIMDROPE_STAGES_INIT              \
+  {                                       \
+    0, 0, SIMDROPE_NORM_INIT, 1.0f, { 0 } \
+  }
+
 typedef struct simdrope_options {
   bool inverse;                     // rotate by the negated angle: the backward pass
-  float q_scale;                    // multiplies all of Q, rotated or not (a softmax scale, say)
   simdrope_pairing output_pairing;  // how the output's window is paired
-  int threads;                      // 0: as many as the caller's TBB arena offers, if the work is worth it; 1: serial
+  simdrope_stages q;
+  simdrope_stages k;
+  simdrope_stages v;
+  // Positions of K and V where they are not those of Q: then K's seq (and V's) may differ from Q's. NULL: the same.
+  // STREAMED and TABLE sources only.
+  const simdrope_positions* key_positions;
+  int threads;  // 0: as many as the caller's TBB arena offers, if the work is worth it; 1: serial
   // With slice_count > 0 the call does only part slice_index of slice_count, on this thread: a host
   // with its own threads makes one call per slice. The parts do not overlap; together they are the
-  // whole.
+  // whole. A norm over all heads that works in place cannot be cut within a token, and is not.
   int64_t slice_index;
   int64_t slice_count;
+  uint64_t reserved[4];
 } simdrope_options;
 
-#define SIMDROPE_OPTIONS_INIT \
-  { false, 1.0f, SIMDROPE_SAME_PAIRING, 0, 0, 0 }
+#define SIMDROPE_OPTIONS_INIT                                                                                        \
+  {                                                                                                                  \
+    false, SIMDROPE_SAME_PAIRING, SIMDROPE_STAGES_INIT, SIMDROPE_STAGES_INIT, SIMDROPE_STAGES_INIT, NULL, 0, 0, 0, { \
+      0                                                                                                              \
+    }                                                                                                                \
+  }
 
-// Fills the rows that `rows` points at (table; key_table, query_scale and padding where the rope
-// and positions need them; all else in `rows` is ignored) for `batch` sequences of `seq` tokens at
-// `positions`. Row (b, s) is token s of sequence b; a table with batches 1 serves positions that
-// are the same for the whole batch. options (NULL: defaults) gives threads and slices only.
+// Writes the rows of `batch` sequences of `seq` tokens at `positions`. options (NULL: defaults) gives threads and
+// slices only. An output overlaps neither itself nor another one.
 SIMDROPE_API simdrope_status simdrope_compute_cos_sin(const simdrope_rope* rope, const simdrope_positions* positions,
-                                                      int64_t batch, int64_t seq, const simdrope_cos_sin* rows,
+                                                      int64_t batch, int64_t seq, const simdrope_cos_sin_output* output,
                                                       const simdrope_options* options);
 
-// Rotates in->q and in->k by their tokens' rows into out->q and out->k, and copies in->v to out->v.
+// Takes in->q, in->k and in->v through their stages, Q and K by their tokens' rows, into out->q, out->k and out->v.
 // For pair (x, y): x' = x cos - y sin, y' = y cos + x sin, in float, rounded once (to nearest even)
-// to the output's dtype. What lies outside the window is copied. `out` NULL rotates in place; an
+// to the output's format. What lies outside the window is not rotated. `out` NULL works in place; an
 // output tensor may also be its own input, but may not overlap any input otherwise. Input and
-// output dtypes may differ. `options` NULL: defaults. The result is the same for any threads,
-// slices and layout, bit by bit.
+// output formats may differ. `options` NULL: defaults. cos_sin may be NULL where neither Q nor K is present. The result
+// is the same for any threads, slices and layout, bit by bit.
 SIMDROPE_API simdrope_status simdrope_apply(const simdrope_cos_sin* cos_sin, const simdrope_qkv* in,
                                             const simdrope_qkv* out, const simdrope_options* options);
 
 // Each head (x, y) becomes (-y, x), x and y being its halves or its even and odd elements
-// (flash-attention's and transformers' rotate_half). head_dim is even. `out` may be `in`.
+// (flash-attention's and transformers' rotate_half). head_dim is even. F32, F16 and BF16. `out` may be `in`.
 SIMDROPE_API simdrope_status simdrope_rotate_half(const simdrope_tensor* in, const simdrope_tensor* out,
                                                   simdrope_pairing pairing);
+
+// ---------------------------------------------------------------------------- Plan
+
+// A call of simdrope_apply whose shapes, strides, formats and options are checked and whose kernels are chosen: run it
+// for every layer and step with other pointers. Immutable: any number of threads may run it.
+typedef struct simdrope_plan simdrope_plan;
+
+// What may differ between the runs of a plan: pointers, positions and slots, of the planned sizes, types and strides.
+typedef struct simdrope_operand {
+  const void* in;
+  void* out;
+  float* in_scale;
+  float* in_zero_point;
+  float* out_scale;
+  float* out_zero_point;
+  const void* in_slots;
+  const void* out_slots;
+} simdrope_operand;
+
+typedef struct simdrope_run {
+  simdrope_operand q;
+  simdrope_operand k;
+  simdrope_operand v;
+  int64_t start;  // positions
+  const void* offsets;
+  const void* ids;
+  const void* cu_seqlens;
+  const void* cos;  // table
+  const void* sin;
+  const void* key_cos;  // key_table
+  const void* key_sin;
+  const float* query_scale;
+  const uint8_t* padding;
+  int64_t slice_index;
+  int64_t slice_count;
+  uint64_t reserved[4];
+} simdrope_run;
+
+// Checks a call as simdrope_apply does and keeps it. The rope, the weights of norms and the pair_axis that it names
+// must outlive the plan (the rope is retained). On success *plan is to be given back with simdrope_plan_release.
+SIMDROPE_API simdrope_status simdrope_plan_create(const simdrope_cos_sin* cos_sin, const simdrope_qkv* in,
+                                                  const simdrope_qkv* out, const simdrope_options* options,
+                                                  simdrope_plan** plan);
+SIMDROPE_API void simdrope_plan_release(simdrope_plan* plan);  // NULL is allowed
+
+// Sets *run to what the plan was made with: change in it what differs.
+SIMDROPE_API void simdrope_plan_pointers(const simdrope_plan* plan, simdrope_run* run);
+
+// Runs the plan. Checked: that pointers are there and in place where planned so, positions against table and overflow,
+// slots against the cache. Not checked: that other pointers overlap. key_positions stay as planned.
+SIMDROPE_API simdrope_status simdrope_plan_run(const simdrope_plan* plan, const simdrope_run* run);
 
 #ifdef __cplusplus
 }

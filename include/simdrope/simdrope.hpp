@@ -14,10 +14,16 @@
 
 namespace simdrope {
 
-using Dtype = simdrope_dtype;
-inline constexpr Dtype f32 = SIMDROPE_F32;
-inline constexpr Dtype f16 = SIMDROPE_F16;
-inline constexpr Dtype bf16 = SIMDROPE_BF16;
+using Format = simdrope_format;
+inline constexpr Format f32 = SIMDROPE_F32;
+inline constexpr Format f16 = SIMDROPE_F16;
+inline constexpr Format bf16 = SIMDROPE_BF16;
+inline constexpr Format f8_e4m3 = SIMDROPE_F8_E4M3;
+inline constexpr Format f8_e5m2 = SIMDROPE_F8_E5M2;
+inline constexpr Format i8 = SIMDROPE_I8;
+inline constexpr Format u8 = SIMDROPE_U8;
+inline constexpr Format q8_0 = SIMDROPE_Q8_0;
+inline constexpr Format q4_0 = SIMDROPE_Q4_0;
 
 using Pairing = simdrope_pairing;
 inline constexpr Pairing half = SIMDROPE_HALF;
@@ -82,22 +88,32 @@ struct Options : simdrope_options {
 struct Tensor : simdrope_tensor {
   Tensor() : simdrope_tensor(SIMDROPE_TENSOR_INIT) {}
   Tensor(const simdrope_tensor& tensor) : simdrope_tensor(tensor) {}
-  Tensor(void* data, Dtype dtype, int64_t batch, int64_t seq, int64_t heads, int64_t head_dim, int64_t batch_stride,
+  Tensor(void* data, Format format, int64_t batch, int64_t seq, int64_t heads, int64_t head_dim, int64_t batch_stride,
          int64_t seq_stride, int64_t head_stride)
-      : simdrope_tensor{data, dtype, batch, seq, heads, head_dim, batch_stride, seq_stride, head_stride} {}
+      : Tensor() {
+    this->data = data;
+    this->format = format;
+    this->batch = batch;
+    this->seq = seq;
+    this->heads = heads;
+    this->head_dim = head_dim;
+    this->batch_stride = batch_stride;
+    this->seq_stride = seq_stride;
+    this->head_stride = head_stride;
+  }
 };
 
 // Contiguous [batch, seq, heads, head_dim]. Also ONNX's [batch, seq, heads * head_dim].
-inline Tensor bshd(void* data, Dtype dtype, int64_t batch, int64_t seq, int64_t heads, int64_t head_dim) {
-  return {data, dtype, batch, seq, heads, head_dim, seq * heads * head_dim, heads * head_dim, head_dim};
+inline Tensor bshd(void* data, Format format, int64_t batch, int64_t seq, int64_t heads, int64_t head_dim) {
+  return {data, format, batch, seq, heads, head_dim, seq * heads * head_dim, heads * head_dim, head_dim};
 }
 // Contiguous [batch, heads, seq, head_dim].
-inline Tensor bhsd(void* data, Dtype dtype, int64_t batch, int64_t seq, int64_t heads, int64_t head_dim) {
-  return {data, dtype, batch, seq, heads, head_dim, seq * heads * head_dim, head_dim, seq * head_dim};
+inline Tensor bhsd(void* data, Format format, int64_t batch, int64_t seq, int64_t heads, int64_t head_dim) {
+  return {data, format, batch, seq, heads, head_dim, seq * heads * head_dim, head_dim, seq * head_dim};
 }
 // Contiguous [tokens, heads, head_dim]: packed sequences, or vLLM's [tokens, hidden].
-inline Tensor thd(void* data, Dtype dtype, int64_t tokens, int64_t heads, int64_t head_dim) {
-  return bshd(data, dtype, 1, tokens, heads, head_dim);
+inline Tensor thd(void* data, Format format, int64_t tokens, int64_t heads, int64_t head_dim) {
+  return bshd(data, format, 1, tokens, heads, head_dim);
 }
 inline Tensor bshd(float* data, int64_t batch, int64_t seq, int64_t heads, int64_t head_dim) {
   return bshd(data, f32, batch, seq, heads, head_dim);
@@ -109,15 +125,25 @@ inline Tensor thd(float* data, int64_t tokens, int64_t heads, int64_t head_dim) 
   return thd(data, f32, tokens, heads, head_dim);
 }
 
-// `count` heads of `tensor` from head `first` on.
-inline Tensor heads(Tensor tensor, int64_t first, int64_t count, int64_t element_size) {
-  tensor.data = static_cast<char*>(tensor.data) + first * tensor.head_stride * element_size;
+// Bytes of `count` elements; of q8_0 and q4_0, count is a multiple of 32.
+inline int64_t size_of(Format format, int64_t count = 1) {
+  switch (format) {
+    case f32: return count * 4;
+    case f16:
+    case bf16: return count * 2;
+    case q8_0: return count / 32 * 34;
+    case q4_0: return count / 32 * 18;
+    default: return count;
+  }
+}
+
+// `count` heads of `tensor` from head `first` on, with their scales.
+inline Tensor heads(Tensor tensor, int64_t first, int64_t count) {
+  tensor.data = static_cast<char*>(tensor.data) + size_of(tensor.format, first * tensor.head_stride);
+  if (tensor.scales.scale != nullptr) tensor.scales.scale += first * tensor.scales.head_stride;
+  if (tensor.scales.zero_point != nullptr) tensor.scales.zero_point += first * tensor.scales.head_stride;
   tensor.heads = count;
   return tensor;
-}
-inline int64_t size_of(Dtype dtype) { return dtype == f32 ? 4 : 2; }
-inline Tensor heads(const Tensor& tensor, int64_t first, int64_t count) {
-  return heads(tensor, first, count, size_of(tensor.dtype));
 }
 
 struct QKV : simdrope_qkv {
@@ -126,11 +152,11 @@ struct QKV : simdrope_qkv {
 };
 
 // Packed heads of any layout: the first q_heads are Q, then k_heads of K, then as many of V.
-// [B, S, 3, H, D] is packed_qkv(bshd(data, dtype, B, S, 3 * H, D), H, H).
+// [B, S, 3, H, D] is packed_qkv(bshd(data, format, B, S, 3 * H, D), H, H).
 inline QKV packed_qkv(const Tensor& all, int64_t q_heads, int64_t k_heads) {
   return {heads(all, 0, q_heads), heads(all, q_heads, k_heads), heads(all, q_heads + k_heads, k_heads)};
 }
-// Packed K and V: [B, S, 2, H, D] is packed_kv(bshd(data, dtype, B, S, 2 * H, D)).
+// Packed K and V: [B, S, 2, H, D] is packed_kv(bshd(data, format, B, S, 2 * H, D)).
 inline QKV packed_kv(const Tensor& all) {
   return {Tensor(), heads(all, 0, all.heads / 2), heads(all, all.heads / 2, all.heads / 2)};
 }
@@ -210,10 +236,10 @@ struct Positions : simdrope_positions {
 struct Table : simdrope_table {
   Table() : simdrope_table(SIMDROPE_TABLE_INIT) {}
   // cos and sin of [rows, columns], column i being pair i.
-  Table(const void* cos, const void* sin, Dtype dtype, int64_t rows, int columns) : Table() {
+  Table(const void* cos, const void* sin, Format format, int64_t rows, int columns) : Table() {
     this->cos = const_cast<void*>(cos);
     this->sin = const_cast<void*>(sin);
-    this->dtype = dtype;
+    this->format = format;
     this->rows = rows;
     this->columns = columns;
     row_stride = columns;
@@ -221,16 +247,16 @@ struct Table : simdrope_table {
   Table(const float* cos, const float* sin, int64_t rows, int columns) : Table(cos, sin, f32, rows, columns) {}
 
   // [rows, 2 * pairs], each value twice: c0 c1 ... c0 c1 ... (Hugging Face).
-  static Table doubled_halves(const void* cos, const void* sin, Dtype dtype, int64_t rows, int pairs) {
-    Table t(cos, sin, dtype, rows, pairs);
+  static Table doubled_halves(const void* cos, const void* sin, Format format, int64_t rows, int pairs) {
+    Table t(cos, sin, format, rows, pairs);
     t.row_stride = 2 * pairs;
     t.copies = 2;
     t.copy_stride = pairs;
     return t;
   }
   // [rows, 2 * pairs], each value twice: c0 c0 c1 c1 ...
-  static Table doubled_elements(const void* cos, const void* sin, Dtype dtype, int64_t rows, int pairs) {
-    Table t(cos, sin, dtype, rows, pairs);
+  static Table doubled_elements(const void* cos, const void* sin, Format format, int64_t rows, int pairs) {
+    Table t(cos, sin, format, rows, pairs);
     t.row_stride = 2 * pairs;
     t.column_stride = 2;
     t.copies = 2;
@@ -238,16 +264,16 @@ struct Table : simdrope_table {
     return t;
   }
   // [rows, 2 * pairs]: cos | sin in one row (vLLM, nano-vllm), or sin | cos.
-  static Table cos_sin_rows(const void* data, Dtype dtype, int64_t rows, int pairs, bool sin_first = false) {
+  static Table cos_sin_rows(const void* data, Format format, int64_t rows, int pairs, bool sin_first = false) {
     const char* first = static_cast<const char*>(data);
-    const char* second = first + pairs * size_of(dtype);
-    Table t(sin_first ? second : first, sin_first ? first : second, dtype, rows, pairs);
+    const char* second = first + pairs * size_of(format);
+    Table t(sin_first ? second : first, sin_first ? first : second, format, rows, pairs);
     t.row_stride = 2 * pairs;
     return t;
   }
   // [rows, pairs, 2]: complex numbers cos + i sin (Meta's freqs_cis).
-  static Table complex_rows(const void* data, Dtype dtype, int64_t rows, int pairs) {
-    Table t(data, static_cast<const char*>(data) + size_of(dtype), dtype, rows, pairs);
+  static Table complex_rows(const void* data, Format format, int64_t rows, int pairs) {
+    Table t(data, static_cast<const char*>(data) + size_of(format), format, rows, pairs);
     t.row_stride = 2 * pairs;
     t.column_stride = 2;
     return t;
@@ -266,10 +292,17 @@ struct CosSinView : simdrope_cos_sin {
   CosSinView() : simdrope_cos_sin(SIMDROPE_COS_SIN_INIT) {}
   explicit CosSinView(const simdrope_table& table, Pairing pairing = half, const Positions& positions = {})
       : CosSinView() {
+    source = SIMDROPE_TABLE;
     this->table = table;
     this->pairing = pairing;
     this->positions = positions;
   }
+};
+
+// Where simdrope_compute_cos_sin writes.
+struct CosSinOutput : simdrope_cos_sin_output {
+  CosSinOutput() : simdrope_cos_sin_output(SIMDROPE_COS_SIN_OUTPUT_INIT) {}
+  explicit CosSinOutput(const simdrope_table& table) : CosSinOutput() { this->table = table; }
 };
 
 // Owned rows for the tokens of one step: computed once, shared by all layers and threads.
@@ -350,17 +383,22 @@ class Rope {
       float* cos = values + index * table_size;
       return Table(cos, cos + table_size, seq, about.pairs).per_batch(batches);
     };
-    simdrope_cos_sin& view = result.view_;
-    view.rope = get();
-    view.table = table_at(0);
-    if (about.distinct_keys) view.key_table = table_at(2);
-    if (about.scales_queries) view.query_scale = values + table_size * tables;
+    CosSinOutput output(table_at(0));
+    if (about.distinct_keys) output.key_table = table_at(2);
+    if (about.scales_queries) output.query_scale = values + table_size * tables;
     if (positions.padding) {
       result.padding_.resize(rows);
-      view.padding = result.padding_.data();
+      output.padding = result.padding_.data();
     }
-    const simdrope_status code = simdrope_compute_cos_sin(get(), &positions, batch, seq, &view, &options);
+    const simdrope_status code = simdrope_compute_cos_sin(get(), &positions, batch, seq, &output, &options);
     if (code != SIMDROPE_OK) return Status::of(code);
+    simdrope_cos_sin& view = result.view_;
+    view.source = SIMDROPE_PREPARED;
+    view.rope = get();
+    view.table = output.table;
+    view.key_table = output.key_table;
+    view.query_scale = output.query_scale;
+    view.padding = output.padding;
     return result;
   }
 
@@ -383,9 +421,9 @@ inline Result<Rope> get_rope(const simdrope_config& config) { return Rope::share
 class CosSinCache {
  public:
   CosSinCache() = default;
-  static Result<CosSinCache> create(const Rope& rope, Dtype dtype = f32) {
+  static Result<CosSinCache> create(const Rope& rope, Format format = f32) {
     simdrope_cache* handle = nullptr;
-    const simdrope_status code = simdrope_cache_create(rope.get(), dtype, &handle);
+    const simdrope_status code = simdrope_cache_create(rope.get(), format, &handle);
     if (code != SIMDROPE_OK) return Status::of(code);
     CosSinCache cache;
     cache.handle_.reset(handle);

@@ -93,9 +93,14 @@ simdrope_status CheckOverlap(const simdrope_qkv& in_qkv, const simdrope_qkv& out
 }
 
 simdrope_status FindWindow(const simdrope_cos_sin& cos_sin, int64_t head_dim, Window* window) {
-  if (cos_sin.rope == nullptr) {
+  if (cos_sin.source < SIMDROPE_STREAMED || cos_sin.source > SIMDROPE_TABLE) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.source = %d is none of the simdrope_cos_sin_source",
+                static_cast<int>(cos_sin.source));
+  }
+  if (cos_sin.source == SIMDROPE_TABLE) {
     return MakeWindow(head_dim, cos_sin.rotary_dim, cos_sin.rotary_offset, cos_sin.split, cos_sin.pairing, window);
   }
+  SIMDROPE_TRY(CheckPointer("cos_sin.rope", cos_sin.rope));
   if (cos_sin.rope->head_dim != head_dim) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "the rope has head_dim = %d, the tensors %lld", cos_sin.rope->head_dim,
                 static_cast<long long>(head_dim));
@@ -118,8 +123,8 @@ simdrope_status FindOutputPairing(const simdrope_options& options, const Window&
 }
 
 simdrope_status CheckOptions(const simdrope_options& options) {
-  if (!std::isfinite(options.q_scale)) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "options.q_scale = %g must be finite", static_cast<double>(options.q_scale));
+  if (!std::isfinite(options.q.scale)) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "options.q.scale = %g must be finite", static_cast<double>(options.q.scale));
   }
   return CheckThreads(options);
 }
@@ -138,7 +143,7 @@ simdrope_status ApplyChecked(const simdrope_cos_sin& cos_sin, const simdrope_qkv
   SIMDROPE_TRY(FindOutputPairing(options, window, &output_pairing));
   const RowSource rows(*kernels, cos_sin, window, output_pairing);
   SIMDROPE_TRY(rows.Check(shape->batch, shape->seq));
-  const float magnitude = cos_sin.rope == nullptr ? cos_sin.magnitude : 1.0f;
+  const float magnitude = cos_sin.source == SIMDROPE_TABLE ? cos_sin.magnitude : 1.0f;
   Apply(*kernels, ApplyCall{in, out, window, output_pairing, rows, magnitude, options});
   return SIMDROPE_OK;
 }
@@ -169,9 +174,10 @@ simdrope_status simdrope_rotate_half(const simdrope_tensor* in, const simdrope_t
 }
 
 simdrope_status simdrope_compute_cos_sin(const simdrope_rope* rope, const simdrope_positions* positions, int64_t batch,
-                                         int64_t seq, const simdrope_cos_sin* rows, const simdrope_options* options) {
+                                         int64_t seq, const simdrope_cos_sin_output* output,
+                                         const simdrope_options* options) {
   SIMDROPE_TRY(CheckPointer("rope", rope));
   SIMDROPE_TRY(CheckPointer("positions", positions));
-  SIMDROPE_TRY(CheckPointer("rows", rows));
-  return ComputeCosSin(*rope, *positions, batch, seq, *rows, options != nullptr ? *options : kDefaultOptions);
+  SIMDROPE_TRY(CheckPointer("output", output));
+  return ComputeCosSin(*rope, *positions, batch, seq, *output, options != nullptr ? *options : kDefaultOptions);
 }

@@ -8,12 +8,12 @@
 
 using namespace simdrope::impl;
 
-simdrope_status simdrope_cache_create(const simdrope_rope* rope, simdrope_dtype dtype, simdrope_cache** cache) {
+simdrope_status simdrope_cache_create(const simdrope_rope* rope, simdrope_format format, simdrope_cache** cache) {
   if (rope == nullptr || cache == nullptr) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s is NULL", rope == nullptr ? "rope" : "cache");
   }
-  SIMDROPE_TRY(CheckDtype("cache", dtype));
-  simdrope_cache* made = new (std::nothrow) simdrope_cache(const_cast<simdrope_rope*>(rope), dtype);
+  SIMDROPE_TRY(CheckFormat("cache", format));
+  simdrope_cache* made = new (std::nothrow) simdrope_cache(const_cast<simdrope_rope*>(rope), format);
   if (made == nullptr) return Fail(SIMDROPE_OUT_OF_MEMORY, "no memory for a cache");
   *cache = made;
   return SIMDROPE_OK;

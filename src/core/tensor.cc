@@ -24,7 +24,7 @@ Axes AxesOf(const simdrope_tensor& t, int64_t unit) {
            {"head", t.heads, t.head_stride * unit}}};
 }
 
-Axes AxesInBytes(const simdrope_tensor& t) { return AxesOf(t, static_cast<int64_t>(SizeOf(t.dtype))); }
+Axes AxesInBytes(const simdrope_tensor& t) { return AxesOf(t, static_cast<int64_t>(SizeOf(t.format))); }
 
 // Bytes from the lowest element's first to the highest's last, of the axes whose |stride| is below
 // `limit`.
@@ -36,7 +36,7 @@ struct Extent {
 
 Extent ExtentOf(const simdrope_tensor& t, int64_t limit) {
   Extent extent;
-  extent.after = t.head_dim * static_cast<int64_t>(SizeOf(t.dtype));
+  extent.after = t.head_dim * static_cast<int64_t>(SizeOf(t.format));
   for (const Axis& axis : AxesInBytes(t).list) {
     if (axis.size < 2 || std::llabs(axis.stride) >= limit) continue;
     (axis.stride < 0 ? extent.before : extent.after) += (axis.size - 1) * std::llabs(axis.stride);
@@ -76,13 +76,13 @@ bool IsDisjoint(const simdrope_tensor& a, const simdrope_tensor& b) {
 
 }  // namespace
 
-simdrope_status CheckDtype(const char* name, simdrope_dtype dtype) {
-  if (dtype == SIMDROPE_F32 || dtype == SIMDROPE_F16 || dtype == SIMDROPE_BF16) return SIMDROPE_OK;
-  return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.dtype = %d is none of f32, f16, bf16", name, static_cast<int>(dtype));
+simdrope_status CheckFormat(const char* name, simdrope_format format) {
+  if (format == SIMDROPE_F32 || format == SIMDROPE_F16 || format == SIMDROPE_BF16) return SIMDROPE_OK;
+  return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.format = %d is none of f32, f16, bf16", name, static_cast<int>(format));
 }
 
 simdrope_status CheckTensor(const char* name, const simdrope_tensor& t, bool is_output) {
-  SIMDROPE_TRY(CheckDtype(name, t.dtype));
+  SIMDROPE_TRY(CheckFormat(name, t.format));
   if (t.batch < 0 || t.seq < 0 || t.heads < 0 || t.head_dim < 1) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s has sizes [%lld, %lld, %lld, %lld]; none may be negative", name,
                 static_cast<long long>(t.batch), static_cast<long long>(t.seq), static_cast<long long>(t.heads),

@@ -6,7 +6,7 @@
 
 namespace simdrope::impl {
 
-inline size_t SizeOf(simdrope_dtype dtype) { return dtype == SIMDROPE_F32 ? 4 : 2; }
+inline size_t SizeOf(simdrope_format format) { return format == SIMDROPE_F32 ? 4 : 2; }
 
 inline bool IsPresent(const simdrope_tensor& t) { return t.heads != 0; }
 inline bool IsEmpty(const simdrope_tensor& t) { return t.batch == 0 || t.seq == 0 || t.heads == 0; }
@@ -14,11 +14,11 @@ inline bool IsEmpty(const simdrope_tensor& t) { return t.batch == 0 || t.seq == 
 // Same elements in the same order, as the same type.
 inline bool IsSameView(const simdrope_tensor& a, const simdrope_tensor& b) {
   const auto same_axis = [](int64_t size, int64_t x, int64_t y) { return size < 2 || x == y; };
-  return &a == &b || (a.data == b.data && a.dtype == b.dtype && same_axis(a.batch, a.batch_stride, b.batch_stride) &&
+  return &a == &b || (a.data == b.data && a.format == b.format && same_axis(a.batch, a.batch_stride, b.batch_stride) &&
                       same_axis(a.seq, a.seq_stride, b.seq_stride) && same_axis(a.heads, a.head_stride, b.head_stride));
 }
 
-simdrope_status CheckDtype(const char* name, simdrope_dtype dtype);
+simdrope_status CheckFormat(const char* name, simdrope_format format);
 
 // Sizes not negative, data where there are elements, no address or count overflows. Of an output,
 // also that no two of its elements share an address.

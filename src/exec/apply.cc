@@ -49,7 +49,7 @@ bool WalksBatch(const simdrope_tensor& t) { return t.seq == 1; }
 
 struct ByteStrides {
   explicit ByteStrides(const simdrope_tensor& t)
-      : element(static_cast<ptrdiff_t>(SizeOf(t.dtype))),
+      : element(static_cast<ptrdiff_t>(SizeOf(t.format))),
         batch(t.batch_stride * element),
         token((WalksBatch(t) ? t.batch_stride : t.seq_stride) * element),
         head(t.head_stride * element) {}
@@ -73,8 +73,8 @@ struct Stream {
         in_place(IsSameView(in, out)),
         token_major(in.seq < 2 || in.heads < 2 || std::llabs(in.head_stride) <= std::llabs(in.seq_stride)),
         by_spare(in_place && call.window.pairing != call.output_pairing),
-        always_scale(call.rows.is_from_caller() && in.dtype == SIMDROPE_BF16 && out.dtype == SIMDROPE_BF16),
-        rotate(kernels.rotate[in.dtype][out.dtype][call.window.pairing][call.output_pairing]) {
+        always_scale(call.rows.is_from_caller() && in.format == SIMDROPE_BF16 && out.format == SIMDROPE_BF16),
+        rotate(kernels.rotate[in.format][out.format][call.window.pairing][call.output_pairing]) {
     const Window& w = call.window;
     rows.in = static_cast<const char*>(in.data) + w.offset * from.element;
     rows.out = static_cast<char*>(out.data) + w.offset * to.element;
@@ -207,7 +207,7 @@ class Worker {
     for (int64_t t = 0; t < tokens && !rows_.rotates_all(); ++t) {
       MoveTo(b, s + t);
       action_[t] = rows_.action();
-      scale_[t] = rows_.query_scale() * call_.options.q_scale;
+      scale_[t] = rows_.query_scale() * call_.options.q.scale;
     }
     int64_t before = 0;
     angles_of_ = nullptr;
@@ -238,7 +238,7 @@ class Worker {
     return stream.rotated || action == TokenAction::kSkip ? action : TokenAction::kCopy;
   }
 
-  float QueryScaleAt(int64_t t) const { return rows_.rotates_all() ? call_.options.q_scale : scale_[t]; }
+  float QueryScaleAt(int64_t t) const { return rows_.rotates_all() ? call_.options.q.scale : scale_[t]; }
   float ScaleOf(const Stream& stream, int64_t t) const {
     return stream.rotated && stream.side == Side::kQuery ? QueryScaleAt(t) : 1.0f;
   }
@@ -311,8 +311,8 @@ class Worker {
     const size_t bytes = count * static_cast<size_t>(stream.from.element);
     const ptrdiff_t from = segment.begin * stream.from.element;
     const ptrdiff_t to = segment.begin * stream.to.element;
-    const bool plain = scale == 1.0f && stream.in.dtype == stream.out.dtype;
-    const auto copy = kernels_.copy[stream.in.dtype][stream.out.dtype];
+    const bool plain = scale == 1.0f && stream.in.format == stream.out.format;
+    const auto copy = kernels_.copy[stream.in.format][stream.out.format];
     ForRows(rows, [&](ptrdiff_t, const char* in, char* out) {
       if (plain && rows.past_caches) {
         kernels_.copy_past_caches(in + from, out + to, bytes, rows.prefetch_far);
@@ -366,7 +366,7 @@ class Worker {
   }
 
   bool HasScale(int64_t tokens) const {
-    if (rows_.rotates_all()) return call_.options.q_scale != 1.0f;
+    if (rows_.rotates_all()) return call_.options.q.scale != 1.0f;
     return std::any_of(scale_, scale_ + tokens, [](float scale) { return scale != 1.0f; });
   }
 
@@ -406,7 +406,7 @@ ptrdiff_t Ahead(const Stream& stream, ptrdiff_t bytes_in_all) {
 bool CanGoPastCaches(const Kernels& kernels, const Stream& stream, const ApplyCall& call) {
   const ByteStrides& to = stream.to;
   const Window& w = call.window;
-  if (stream.in_place || stream.in.dtype != stream.out.dtype || w.pairing != call.output_pairing) return false;
+  if (stream.in_place || stream.in.format != stream.out.format || w.pairing != call.output_pairing) return false;
   uintptr_t ends = reinterpret_cast<uintptr_t>(stream.out.data) | kCacheLine;
   for (const ptrdiff_t bytes :
        {to.batch, to.token, to.head, stream.out.head_dim * to.element, w.offset * to.element, w.span() * to.element}) {
@@ -415,7 +415,7 @@ bool CanGoPastCaches(const Kernels& kernels, const Stream& stream, const ApplyCa
   const ptrdiff_t row = stream.token_major ? to.head : to.token;
   const bool dense =
       stream.outside_count == 0 && row == stream.out.head_dim * to.element && RowsGoOn(stream, stream.out, to);
-  return kernels.can_go_past_caches[stream.in.dtype][w.pairing](
+  return kernels.can_go_past_caches[stream.in.format][w.pairing](
       {static_cast<size_t>(w.pairs()), w.split, ends & -ends, dense});
 }
 

@@ -14,12 +14,12 @@ namespace {
 
 constexpr int64_t kLeastRows = 256;
 
-simdrope_status MakeBlock(const simdrope_rope& rope, simdrope_dtype dtype, int64_t rows,
+simdrope_status MakeBlock(const simdrope_rope& rope, simdrope_format format, int64_t rows,
                           std::unique_ptr<CacheBlock>* result) {
   const int32_t pairs = rope.window.pairs();
   const int64_t tables = rope.has_xpos() ? 4 : 2;
   const int64_t scales = rope.has_temperature() ? 1 : 0;
-  const int64_t row_bytes = tables * pairs * static_cast<int64_t>(SizeOf(dtype)) + scales * int64_t{sizeof(float)};
+  const int64_t row_bytes = tables * pairs * static_cast<int64_t>(SizeOf(format)) + scales * int64_t{sizeof(float)};
   int64_t bytes;
   std::unique_ptr<CacheBlock> block(new (std::nothrow) CacheBlock);
   if (block != nullptr && !__builtin_mul_overflow(rows, row_bytes, &bytes)) {
@@ -35,25 +35,30 @@ simdrope_status MakeBlock(const simdrope_rope& rope, simdrope_dtype dtype, int64
     next += count;
     return at;
   };
-  if (scales != 0) block->view.query_scale = reinterpret_cast<float*>(take(rows * int64_t{sizeof(float)}));
+  simdrope_cos_sin_output output = SIMDROPE_COS_SIN_OUTPUT_INIT;
+  if (scales != 0) output.query_scale = reinterpret_cast<float*>(take(rows * int64_t{sizeof(float)}));
   const auto take_table = [&] {
     simdrope_table table = SIMDROPE_TABLE_INIT;
-    const int64_t table_bytes = rows * pairs * static_cast<int64_t>(SizeOf(dtype));
+    const int64_t table_bytes = rows * pairs * static_cast<int64_t>(SizeOf(format));
     table.cos = take(table_bytes);
     table.sin = take(table_bytes);
-    table.dtype = dtype;
+    table.format = format;
     table.rows = rows;
     table.columns = pairs;
     table.row_stride = pairs;
     return table;
   };
+  block->view.source = SIMDROPE_PREPARED;
   block->view.rope = &rope;
   if (rope.axes > 1) block->view.pair_axis = rope.pair_axis.get();
-  block->view.table = take_table();
-  if (rope.has_xpos()) block->view.key_table = take_table();
+  output.table = take_table();
+  if (rope.has_xpos()) output.key_table = take_table();
   const simdrope_positions from_zero = SIMDROPE_POSITIONS_INIT;
   const simdrope_options options = SIMDROPE_OPTIONS_INIT;
-  SIMDROPE_TRY(ComputeCosSin(rope, from_zero, 1, rows, block->view, options));
+  SIMDROPE_TRY(ComputeCosSin(rope, from_zero, 1, rows, output, options));
+  block->view.table = output.table;
+  block->view.key_table = output.key_table;
+  block->view.query_scale = output.query_scale;
   *result = std::move(block);
   return SIMDROPE_OK;
 }
@@ -77,7 +82,7 @@ simdrope_status simdrope_cache::Grow(int64_t rows) {
   const int64_t have = largest != nullptr ? largest->view.table.rows : 0;
   if (largest != nullptr && have >= rows) return SIMDROPE_OK;  // another thread was first
   std::unique_ptr<CacheBlock> block;
-  SIMDROPE_TRY(MakeBlock(*rope, dtype, std::max({rows, have <= INT64_MAX / 2 ? 2 * have : have, kLeastRows}), &block));
+  SIMDROPE_TRY(MakeBlock(*rope, format, std::max({rows, have <= INT64_MAX / 2 ? 2 * have : have, kLeastRows}), &block));
   block->smaller = std::move(largest);
   largest = std::move(block);
   current.store(largest.get(), std::memory_order_release);

@@ -23,13 +23,15 @@ struct CacheBlock {
 }  // namespace simdrope::impl
 
 struct simdrope_cache {
-  simdrope_cache(simdrope_rope* rope, simdrope_dtype dtype) : rope(rope), dtype(dtype) { simdrope::impl::Retain(rope); }
+  simdrope_cache(simdrope_rope* rope, simdrope_format format) : rope(rope), format(format) {
+    simdrope::impl::Retain(rope);
+  }
   ~simdrope_cache() { simdrope::impl::Release(rope); }
 
   simdrope_status Rows(int64_t rows, simdrope_cos_sin* view);
 
   simdrope_rope* const rope;
-  const simdrope_dtype dtype;
+  const simdrope_format format;
   std::atomic<const simdrope::impl::CacheBlock*> current{nullptr};  // what readers see
   std::mutex growing;
   std::unique_ptr<simdrope::impl::CacheBlock> largest;

@@ -16,32 +16,32 @@ namespace {
 // Tokens that are computed together, so that neighbouring tasks do not share a cache line.
 constexpr int64_t kGrain = 16;
 
-void* ElementAt(void* data, simdrope_dtype dtype, int64_t index) {
-  return static_cast<char*>(data) + index * static_cast<int64_t>(SizeOf(dtype));
+void* ElementAt(void* data, simdrope_format format, int64_t index) {
+  return static_cast<char*>(data) + index * static_cast<int64_t>(SizeOf(format));
 }
 
 void Scatter(const Kernels& kernels, const float* values, int32_t pairs, const simdrope_table& t, void* destination) {
   uint32_t converted[SIMDROPE_MAX_PAIRS];
-  kernels.copy[SIMDROPE_F32][t.dtype](values, converted, static_cast<size_t>(pairs), 1.0f);
-  const size_t size = SizeOf(t.dtype);
+  kernels.copy[SIMDROPE_F32][t.format](values, converted, static_cast<size_t>(pairs), 1.0f);
+  const size_t size = SizeOf(t.format);
   for (int32_t c = 0; c < t.copies; ++c) {
     for (int32_t i = 0; i < pairs; ++i) {
-      std::memcpy(ElementAt(destination, t.dtype, i * t.column_stride + c * t.copy_stride),
+      std::memcpy(ElementAt(destination, t.format, i * t.column_stride + c * t.copy_stride),
                   reinterpret_cast<const char*>(converted) + static_cast<size_t>(i) * size, size);
     }
   }
 }
 
 bool IsComputedInPlace(const simdrope_table& t) {
-  return t.dtype == SIMDROPE_F32 && t.column_stride == 1 && t.copies == 1;
+  return t.format == SIMDROPE_F32 && t.column_stride == 1 && t.copies == 1;
 }
 
 void FillRows(const Kernels& kernels, const simdrope_rope& rope, const TokenPositions& tokens, Side side, int64_t rows,
               const simdrope_table& t, int64_t b, int64_t s) {
   const int32_t pairs = rope.window.pairs();
   const int64_t at = b * t.batch_stride + s * t.row_stride;
-  void* cos = ElementAt(t.cos, t.dtype, at);
-  void* sin = ElementAt(t.sin, t.dtype, at);
+  void* cos = ElementAt(t.cos, t.format, at);
+  void* sin = ElementAt(t.sin, t.format, at);
   if (IsComputedInPlace(t)) {
     ComputeRows(kernels, rope, tokens, side, rows, t.row_stride, static_cast<float*>(cos), static_cast<float*>(sin));
     return;
@@ -74,7 +74,7 @@ simdrope_status CheckDestination(const char* name, const simdrope_table& t, int3
 }  // namespace
 
 simdrope_status ComputeCosSin(const simdrope_rope& rope, const simdrope_positions& positions, int64_t batch,
-                              int64_t seq, const simdrope_cos_sin& rows, const simdrope_options& options) {
+                              int64_t seq, const simdrope_cos_sin_output& output, const simdrope_options& options) {
   const Kernels* kernels;
   SIMDROPE_TRY(FindKernels(&kernels));
   SIMDROPE_TRY(CheckThreads(options));
@@ -88,22 +88,22 @@ simdrope_status ComputeCosSin(const simdrope_rope& rope, const simdrope_position
   if (tokens == 0) return SIMDROPE_OK;
   const int32_t pairs = rope.window.pairs();
   const bool shared = IsSharedByBatch(positions);
-  SIMDROPE_TRY(CheckDestination("rows.table", rows.table, pairs, batch, seq, shared));
+  SIMDROPE_TRY(CheckDestination("output.table", output.table, pairs, batch, seq, shared));
   if (rope.has_xpos()) {
-    SIMDROPE_TRY(CheckDestination("rows.key_table", rows.key_table, pairs, batch, seq, shared));
-    if (rows.key_table.batches != rows.table.batches) {
-      return Fail(SIMDROPE_INVALID_ARGUMENT, "rows.key_table.batches = %lld, but rows.table.batches = %lld",
-                  static_cast<long long>(rows.key_table.batches), static_cast<long long>(rows.table.batches));
+    SIMDROPE_TRY(CheckDestination("output.key_table", output.key_table, pairs, batch, seq, shared));
+    if (output.key_table.batches != output.table.batches) {
+      return Fail(SIMDROPE_INVALID_ARGUMENT, "output.key_table.batches = %lld, but output.table.batches = %lld",
+                  static_cast<long long>(output.key_table.batches), static_cast<long long>(output.table.batches));
     }
   }
-  if (rope.has_temperature() && rows.query_scale == nullptr) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "rows.query_scale is NULL, but the rope scales queries by position");
+  if (rope.has_temperature() && output.query_scale == nullptr) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "output.query_scale is NULL, but the rope scales queries by position");
   }
-  if (positions.padding && rows.padding == nullptr) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "rows.padding is NULL, but positions declare padding");
+  if (positions.padding && output.padding == nullptr) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "output.padding is NULL, but positions declare padding");
   }
 
-  const int64_t count = rows.table.batches * seq;
+  const int64_t count = output.table.batches * seq;
   ForRanges(options, count, kGrain, count * pairs * 64, [&](Range range) {
     TokenPositions position(positions);
     int64_t together = 1;
@@ -111,14 +111,14 @@ simdrope_status ComputeCosSin(const simdrope_rope& rope, const simdrope_position
       const int64_t b = t / seq;
       const int64_t s = t % seq;
       position.MoveTo(b, s);
-      together = IsComputedInPlace(rows.table) ? RowsTogether(rope, position, std::min(range.end - t, seq - s)) : 1;
-      FillRows(*kernels, rope, position, Side::kQuery, together, rows.table, b, s);
-      if (rope.has_xpos()) FillRows(*kernels, rope, position, Side::kKey, 1, rows.key_table, b, s);
+      together = IsComputedInPlace(output.table) ? RowsTogether(rope, position, std::min(range.end - t, seq - s)) : 1;
+      FillRows(*kernels, rope, position, Side::kQuery, together, output.table, b, s);
+      if (rope.has_xpos()) FillRows(*kernels, rope, position, Side::kKey, 1, output.key_table, b, s);
       for (int64_t r = 0; r < together; ++r) {
         position.MoveTo(b, s + r);
-        const int64_t row = b * rows.table.rows + s + r;
-        if (rope.has_temperature()) rows.query_scale[row] = QueryScaleOf(rope, position);
-        if (positions.padding) rows.padding[row] = position.is_padding();
+        const int64_t row = b * output.table.rows + s + r;
+        if (rope.has_temperature()) output.query_scale[row] = QueryScaleOf(rope, position);
+        if (positions.padding) output.padding[row] = position.is_padding();
       }
     }
   });

@@ -8,7 +8,7 @@ namespace simdrope::impl {
 
 // simdrope_compute_cos_sin.
 simdrope_status ComputeCosSin(const simdrope_rope& rope, const simdrope_positions& positions, int64_t batch,
-                              int64_t seq, const simdrope_cos_sin& rows, const simdrope_options& options);
+                              int64_t seq, const simdrope_cos_sin_output& output, const simdrope_options& options);
 
 }  // namespace simdrope::impl
 

@@ -32,20 +32,20 @@ void RotateAll(const simdrope_tensor& in, const simdrope_tensor& out, simdrope_p
 
 template <class In>
 void RotateFrom(const simdrope_tensor& in, const simdrope_tensor& out, simdrope_pairing pairing) {
-  switch (out.dtype) {
+  switch (out.format) {
     case SIMDROPE_F32: return RotateAll<In, float>(in, out, pairing);
     case SIMDROPE_F16: return RotateAll<In, F16>(in, out, pairing);
-    case SIMDROPE_BF16: return RotateAll<In, Bf16>(in, out, pairing);
+    default: return RotateAll<In, Bf16>(in, out, pairing);
   }
 }
 
 }  // namespace
 
 void RotateHalf(const simdrope_tensor& in, const simdrope_tensor& out, simdrope_pairing pairing) {
-  switch (in.dtype) {
+  switch (in.format) {
     case SIMDROPE_F32: return RotateFrom<float>(in, out, pairing);
     case SIMDROPE_F16: return RotateFrom<F16>(in, out, pairing);
-    case SIMDROPE_BF16: return RotateFrom<Bf16>(in, out, pairing);
+    default: return RotateFrom<Bf16>(in, out, pairing);
   }
 }
 

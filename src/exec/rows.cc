@@ -27,23 +27,22 @@ double MaxInvFreq(const simdrope_rope& rope) {
 // To the type in which a precision other than exact computes positions and angles, and back.
 void RoundToPrecision(const Kernels& kernels, simdrope_precision precision, float* values, size_t n) {
   if (precision == SIMDROPE_PRECISION_FLOAT32) return;
-  const simdrope_dtype dtype = precision == SIMDROPE_PRECISION_BF16_POSITIONS ? SIMDROPE_BF16 : SIMDROPE_F16;
+  const simdrope_format format = precision == SIMDROPE_PRECISION_BF16_POSITIONS ? SIMDROPE_BF16 : SIMDROPE_F16;
   uint16_t rounded[SIMDROPE_MAX_PAIRS];
-  kernels.copy[SIMDROPE_F32][dtype](values, rounded, n, 1.0f);
-  kernels.copy[dtype][SIMDROPE_F32](rounded, values, n, 1.0f);
+  kernels.copy[SIMDROPE_F32][format](values, rounded, n, 1.0f);
+  kernels.copy[format][SIMDROPE_F32](rounded, values, n, 1.0f);
 }
 
-float TableValue(const void* data, simdrope_dtype dtype, int64_t index) {
-  switch (dtype) {
+float TableValue(const void* data, simdrope_format format, int64_t index) {
+  switch (format) {
     case SIMDROPE_F32: return static_cast<const float*>(data)[index];
     case SIMDROPE_F16: return ToFloat(static_cast<const F16*>(data)[index]);
-    case SIMDROPE_BF16: return ToFloat(static_cast<const Bf16*>(data)[index]);
+    default: return ToFloat(static_cast<const Bf16*>(data)[index]);
   }
-  return 0;
 }
 
-const void* Element(const void* data, simdrope_dtype dtype, int64_t index) {
-  return static_cast<const char*>(data) + index * static_cast<int64_t>(SizeOf(dtype));
+const void* Element(const void* data, simdrope_format format, int64_t index) {
+  return static_cast<const char*>(data) + index * static_cast<int64_t>(SizeOf(format));
 }
 
 }  // namespace
@@ -123,7 +122,7 @@ simdrope_status CheckReach(const simdrope_rope& rope, const simdrope_positions& 
 }
 
 simdrope_status CheckTable(const char* name, const simdrope_table& t, int32_t pairs, int64_t batch) {
-  SIMDROPE_TRY(CheckDtype(name, t.dtype));
+  SIMDROPE_TRY(CheckFormat(name, t.format));
   if (t.cos == nullptr || t.sin == nullptr) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s wants both cos and sin", name);
   }
@@ -158,8 +157,8 @@ RowSource::RowSource(const Kernels& kernels, const simdrope_cos_sin& cos_sin, co
       tokens_(cos_sin.positions) {
   scales_queries_ =
       is_streamed() ? cos_sin.rope != nullptr && cos_sin.rope->has_temperature() : cos_sin.query_scale != nullptr;
-  rotates_all_ = !scales_queries_ && !cos_sin.positions.padding && cos_sin.padding == nullptr &&
-                 (is_streamed() || cos_sin.out_of_range == SIMDROPE_REJECT);
+  rotates_all_ = !scales_queries_ && !cos_sin.positions.padding &&
+                 (is_streamed() || (cos_sin.padding == nullptr && cos_sin.out_of_range == SIMDROPE_REJECT));
   if (is_streamed() || cos_sin.pair_axis == nullptr) return;
   for (int32_t i = 0; i < pairs_; ++i) axes_ = std::max(axes_, cos_sin.pair_axis[i] + 1);
   if (axes_ > 1) has_identity_rows_ = true;
@@ -168,10 +167,7 @@ RowSource::RowSource(const Kernels& kernels, const simdrope_cos_sin& cos_sin, co
 simdrope_status RowSource::Check(int64_t batch, int64_t seq) const {
   const simdrope_cos_sin& c = *cos_sin_;
   SIMDROPE_TRY(CheckPositions(c.positions, batch, seq));
-  if (is_streamed()) {
-    if (c.rope == nullptr) return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin has neither a rope nor a table");
-    return CheckReach(*c.rope, c.positions, batch, seq);
-  }
+  if (is_streamed()) return CheckReach(*c.rope, c.positions, batch, seq);
   SIMDROPE_TRY(CheckTable("cos_sin.table", c.table, pairs_, batch));
   if (c.key_table.cos != nullptr) {
     SIMDROPE_TRY(CheckTable("cos_sin.key_table", c.key_table, pairs_, batch));
@@ -179,6 +175,12 @@ simdrope_status RowSource::Check(int64_t batch, int64_t seq) const {
       return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.key_table has %lld rows, cos_sin.table %lld",
                   static_cast<long long>(c.key_table.rows), static_cast<long long>(c.table.rows));
     }
+  }
+  if (!is_from_caller() && c.rope->has_xpos() && c.key_table.cos == nullptr) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.key_table is absent, but the rope has XPos");
+  }
+  if (!is_from_caller() && c.rope->has_temperature() && c.query_scale == nullptr) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.query_scale is NULL, but the rope scales queries by position");
   }
   if (!std::isfinite(c.magnitude)) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.magnitude = %g must be finite", static_cast<double>(c.magnitude));
@@ -248,7 +250,7 @@ bool RowSource::FindRowsInPlace(int64_t b, int64_t s, bool by_batch, Side side, 
                                 ptrdiff_t* stride) const {
   const simdrope_table& t = TableOf(side);
   const simdrope_positions& p = cos_sin_->positions;
-  if (is_streamed() || t.dtype != SIMDROPE_F32 || t.column_stride != 1 || axes_ > 1 || p.ids != nullptr ||
+  if (is_streamed() || t.format != SIMDROPE_F32 || t.column_stride != 1 || axes_ > 1 || p.ids != nullptr ||
       p.offsets != nullptr || p.cu_seqlens != nullptr || cos_sin_->out_of_range != SIMDROPE_REJECT) {
     return false;
   }
@@ -270,23 +272,23 @@ AngleRow RowSource::Rows(Side side, int64_t rows, float* scratch) const {
   const int64_t entry = t.batches == 1 ? 0 : batch_ * t.batch_stride;
   if (axes_ == 1 && t.column_stride == 1 && HasRow(tokens_.on_axis(0))) {
     const int64_t at = entry + tokens_.on_axis(0) * t.row_stride;
-    const void* table_cos = Element(t.cos, t.dtype, at);
-    const void* table_sin = Element(t.sin, t.dtype, at);
-    if (t.dtype == SIMDROPE_F32) return {static_cast<const float*>(table_cos), static_cast<const float*>(table_sin)};
-    kernels_->copy[t.dtype][SIMDROPE_F32](table_cos, cos, static_cast<size_t>(pairs_), 1.0f);
-    kernels_->copy[t.dtype][SIMDROPE_F32](table_sin, sin, static_cast<size_t>(pairs_), 1.0f);
+    const void* table_cos = Element(t.cos, t.format, at);
+    const void* table_sin = Element(t.sin, t.format, at);
+    if (t.format == SIMDROPE_F32) return {static_cast<const float*>(table_cos), static_cast<const float*>(table_sin)};
+    kernels_->copy[t.format][SIMDROPE_F32](table_cos, cos, static_cast<size_t>(pairs_), 1.0f);
+    kernels_->copy[t.format][SIMDROPE_F32](table_sin, sin, static_cast<size_t>(pairs_), 1.0f);
     return {cos, sin};
   }
   for (int32_t i = 0; i < pairs_; ++i) {
     const int64_t position = tokens_.on_axis(axes_ == 1 ? 0 : cos_sin_->pair_axis[i]);
     if (!HasRow(position)) {
-      cos[i] = cos_sin_->rope == nullptr ? 1.0f / cos_sin_->magnitude : 1.0f;
+      cos[i] = is_from_caller() ? 1.0f / cos_sin_->magnitude : 1.0f;
       sin[i] = 0.0f;
       continue;
     }
     const int64_t at = entry + position * t.row_stride + i * t.column_stride;
-    cos[i] = TableValue(t.cos, t.dtype, at);
-    sin[i] = TableValue(t.sin, t.dtype, at);
+    cos[i] = TableValue(t.cos, t.format, at);
+    sin[i] = TableValue(t.sin, t.format, at);
   }
   return {cos, sin};
 }

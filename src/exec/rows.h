@@ -74,10 +74,10 @@ class RowSource {
   // apart; along the batch if `by_batch`. Then *first is that of (b, s).
   bool FindRowsInPlace(int64_t b, int64_t s, bool by_batch, Side side, AngleRow* first, ptrdiff_t* stride) const;
   // Whether rows may hold NaN of any kind: a caller's table.
-  bool is_from_caller() const { return cos_sin_->rope == nullptr; }
+  bool is_from_caller() const { return cos_sin_->source == SIMDROPE_TABLE; }
 
  private:
-  bool is_streamed() const { return cos_sin_->table.cos == nullptr; }
+  bool is_streamed() const { return cos_sin_->source == SIMDROPE_STREAMED; }
   bool HasRow(int64_t position) const { return position >= 0 && position < cos_sin_->table.rows; }
   TokenAction TableAction() const;
   float QueryScaleOfToken() const;

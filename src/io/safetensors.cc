@@ -16,12 +16,12 @@ using Json = nlohmann::ordered_json;
 constexpr size_t kPrefix = 8;  // the header's length
 constexpr std::string_view kMetadata = "__metadata__";
 
-struct Dtype {
+struct Format {
   std::string_view text;
   ElementType type;
 };
 
-constexpr Dtype kDtypes[] = {
+constexpr Format kFormats[] = {
     {"F32", ElementType::f32},         {"F64", ElementType::f64},         {"F16", ElementType::f16},
     {"BF16", ElementType::bf16},       {"I8", ElementType::i8},           {"I16", ElementType::i16},
     {"I32", ElementType::i32},         {"I64", ElementType::i64},         {"U8", ElementType::u8},
@@ -61,9 +61,9 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
       return true;
     }
     Description& tensor = tensors.back();
-    field_ = name == "dtype" ? Field::dtype : name == "shape" ? Field::shape : Field::offsets;
+    field_ = name == "dtype" ? Field::format : name == "shape" ? Field::shape : Field::offsets;
     if (field_ == Field::offsets && name != "data_offsets") return fail_here("unknown key ", in_quotes(name));
-    if (field_ == Field::dtype   ? tensor.type.has_value()
+    if (field_ == Field::format  ? tensor.type.has_value()
         : field_ == Field::shape ? tensor.shape.has_value()
                                  : tensor.offsets.has_value()) {
       return fail_here("key ", in_quotes(name), " appears twice");
@@ -76,8 +76,8 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
       metadata.back().second = std::move(value);
       return true;
     }
-    if (depth_ != 2 || field_ != Field::dtype) return unexpected("a string");
-    for (const Dtype& known : kDtypes) {
+    if (depth_ != 2 || field_ != Field::format) return unexpected("a string");
+    for (const Format& known : kFormats) {
       if (known.text == value) {
         tensors.back().type = known.type;
         return true;
@@ -103,7 +103,7 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
   }
 
   bool start_array(size_t) override {
-    if (depth_ != 2 || in_metadata_ || field_ == Field::dtype) return unexpected("an array");
+    if (depth_ != 2 || in_metadata_ || field_ == Field::format) return unexpected("an array");
     ++depth_;
     (field_ == Field::shape ? tensors.back().shape : tensors.back().offsets).emplace();
     return true;
@@ -132,7 +132,7 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
   }
 
  private:
-  enum class Field { dtype, shape, offsets };
+  enum class Field { format, shape, offsets };
 
   template <class... Parts>
   bool fail(const Parts&... parts) {
@@ -153,7 +153,7 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
   int depth_ = 0;  // 1: the header's object, 2: a tensor's or the metadata's, 3: an array of a tensor's
   bool in_metadata_ = false;
   bool has_metadata_ = false;
-  Field field_ = Field::dtype;
+  Field field_ = Field::format;
 };
 
 // The data section must be covered exactly once.
@@ -284,9 +284,9 @@ Status write_safetensors(const std::string& path, const std::vector<Safetensors:
           return invalid(entry, "shape " + shape_text(entry.shape) + " has " + std::to_string(entry.bytes) + " bytes");
         }
         if (entry.name == kMetadata) return invalid(entry, "the name is reserved");
-        const auto dtype = std::find_if(std::begin(kDtypes), std::end(kDtypes),
-                                        [&](const Dtype& known) { return known.type == entry.type; });
-        header += quote(entry.name) + ":{\"dtype\":" + quote(dtype->text) + ",\"shape\":" + Json(entry.shape).dump() +
+        const auto format = std::find_if(std::begin(kFormats), std::end(kFormats),
+                                         [&](const Format& known) { return known.type == entry.type; });
+        header += quote(entry.name) + ":{\"dtype\":" + quote(format->text) + ",\"shape\":" + Json(entry.shape).dump() +
                   ",\"data_offsets\":" + Json({at, at + entry.bytes}).dump() + "},";
         at += entry.bytes;
       }

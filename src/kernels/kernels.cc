@@ -17,7 +17,7 @@ namespace simdrope::impl {
 namespace HWY_NAMESPACE {
 
 template <class In, class Out>
-constexpr void FillTypes(Kernels& k, simdrope_dtype in, simdrope_dtype out) {
+constexpr void FillTypes(Kernels& k, simdrope_format in, simdrope_format out) {
   RotateFunction(&r)[2][2] = k.rotate[in][out];
   r[0][0] = &Rotate<In, Out, SIMDROPE_HALF, SIMDROPE_HALF>;
   r[0][1] = &Rotate<In, Out, SIMDROPE_HALF, SIMDROPE_INTERLEAVED>;
@@ -27,7 +27,7 @@ constexpr void FillTypes(Kernels& k, simdrope_dtype in, simdrope_dtype out) {
 }
 
 template <class In>
-constexpr void FillOutputs(Kernels& k, simdrope_dtype in) {
+constexpr void FillOutputs(Kernels& k, simdrope_format in) {
   k.can_go_past_caches[in][0] = &CanGoPastCaches<In, SIMDROPE_HALF>;
   k.can_go_past_caches[in][1] = &CanGoPastCaches<In, SIMDROPE_INTERLEAVED>;
   FillTypes<In, float>(k, in, SIMDROPE_F32);

@@ -72,12 +72,12 @@ struct Magnitude {
 };
 
 struct Kernels {
-  RotateFunction rotate[3][3][2][2];  // [in dtype][out dtype][in pairing][out pairing]
+  RotateFunction rotate[3][3][2][2];  // [in format][out format][in pairing][out pairing]
 
   // out[i] = in[i] * scale for n elements, rounded once; any of the three types to any other.
   void (*copy[3][3])(const void* in, void* out, size_t n, float scale);
 
-  bool (*can_go_past_caches[3][2])(const OutputRows&);  // [dtype][pairing]
+  bool (*can_go_past_caches[3][2])(const OutputRows&);  // [format][pairing]
 
   // Copies n bytes past the caches; `out` and n are multiples of 64. What a task writes so
   // becomes visible to other threads with finish_past_caches. What lies `prefetch_far` bytes on from `in` is

@@ -179,11 +179,11 @@ TEST_CASE("safetensors and 16-bit types, in and out") {
   REQUIRE(written->find("q") != nullptr);
   CHECK(written->find("q")->type == io::ElementType::bf16);
 
-  for (const char* dtype : {"f32", "f16", "bf16"}) {
-    const Outcome outcome = Run({"rotate", "--q", named, "--positions", "3", "--out-dtype", dtype, "--check", "--out",
+  for (const char* format : {"f32", "f16", "bf16"}) {
+    const Outcome outcome = Run({"rotate", "--q", named, "--positions", "3", "--out-dtype", format, "--check", "--out",
                                  folder / "out3", "--json"});
     REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
-    CHECK(outcome.json()["q"]["out_dtype"] == dtype);
+    CHECK(outcome.json()["q"]["out_dtype"] == format);
     CHECK(outcome.json()["check"]["worst_ulp"].get<double>() > 0);
   }
   CheckFails(Run({"rotate", "--q", folder / "q.npy", "--out", folder / "out"}), {"u16", "--dtype bf16"});

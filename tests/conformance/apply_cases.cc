@@ -62,7 +62,7 @@ std::string RunRope(const Case& c, const OnnxRotary& node) {
   simdrope::Tensor out = q;
   if (node.out != simdrope::f32) {
     out.data = rounded.data();
-    out.dtype = node.out;
+    out.format = node.out;
   }
   const simdrope::Status status = simdrope::apply(rope->stream(positions), q, simdrope::QKV(out));
   if (!status) return status.message();
@@ -72,7 +72,7 @@ std::string RunRope(const Case& c, const OnnxRotary& node) {
   return CompareWith(c, node, got);
 }
 
-Dtype DtypeNamed(const std::string& name) {
+Format FormatNamed(const std::string& name) {
   return name == "float16" ? simdrope::f16 : name == "bfloat16" ? simdrope::bf16 : simdrope::f32;
 }
 
@@ -90,7 +90,7 @@ Outcome RunApply(const Case& c) {
   node.cos = c.array("cos");
   node.sin = c.array("sin");
   if (c.has("position_ids")) node.position_ids = c.array("position_ids");
-  node.in = node.out = DtypeNamed(c.json().at("dtype"));
+  node.in = node.out = FormatNamed(c.json().at("dtype"));
   if (c.json().at("group") == "maxtext_bf16") node.out = simdrope::bf16;  // computed in f32, then cast
 
   Outcome outcome;
@@ -98,13 +98,13 @@ Outcome RunApply(const Case& c) {
     if (!mismatch.empty() && outcome.passed) outcome = Outcome::Fail(std::string(how) + ": " + mismatch);
   };
   run("table", RunNode(c, node));
-  std::vector<Dtype> also;
-  for (const Json& name : c.json().value("also_run_as", Json::array())) also.push_back(DtypeNamed(name));
+  std::vector<Format> also;
+  for (const Json& name : c.json().value("also_run_as", Json::array())) also.push_back(FormatNamed(name));
   if (c.json().at("tolerance").contains("atol_bf16")) also.push_back(simdrope::bf16);
-  for (const Dtype dtype : also) {
+  for (const Format format : also) {
     OnnxRotary other = node;
-    other.in = other.out = dtype;
-    run(testing::NameOf(dtype), RunNode(c, other));
+    other.in = other.out = format;
+    run(testing::NameOf(format), RunNode(c, other));
     ++outcome.runs;
   }
   if (c.json().contains("rope") && c.json()["rope"].is_object()) {

@@ -52,11 +52,11 @@ Array Case::array(const char* name) const {
   return array;
 }
 
-Tolerance ToleranceOf(const Case& c, Dtype dtype) {
+Tolerance ToleranceOf(const Case& c, Format format) {
   const Json& t = c.json().at("tolerance");
   const double atol = t.value("atol", 0.0), rtol = t.value("rtol", 0.0);
-  if (dtype == simdrope::f16) return {t.value("atol_fp16", atol), t.value("rtol_fp16", rtol)};
-  if (dtype == simdrope::bf16) return {t.value("atol_bf16", atol), t.value("rtol_bf16", rtol)};
+  if (format == simdrope::f16) return {t.value("atol_fp16", atol), t.value("rtol_fp16", rtol)};
+  if (format == simdrope::bf16) return {t.value("atol_bf16", atol), t.value("rtol_bf16", rtol)};
   return {atol, rtol};
 }
 

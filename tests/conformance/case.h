@@ -12,7 +12,7 @@
 namespace conformance {
 
 using Json = nlohmann::json;
-using simdrope::Dtype;
+using simdrope::Format;
 
 // Values and their shape; what type they are meant to have is for the user to say.
 struct Array {
@@ -58,7 +58,7 @@ struct Tolerance {
 };
 
 // The case's own for a result of this type.
-Tolerance ToleranceOf(const Case& c, Dtype dtype);
+Tolerance ToleranceOf(const Case& c, Format format);
 
 // "" where all of `got` is within tolerance of `expected`.
 std::string Compare(const std::vector<double>& got, const std::vector<double>& expected, Tolerance tolerance);

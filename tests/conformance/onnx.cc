@@ -14,10 +14,10 @@ Status Reject(std::string message) { return Status(SIMDROPE_INVALID_ARGUMENT, st
 struct Elements {
   std::vector<char> bytes;
 
-  Elements(const Array& array, Dtype dtype)
-      : bytes(array.values.size() * static_cast<size_t>(simdrope::size_of(dtype))) {
-    const size_t size = static_cast<size_t>(simdrope::size_of(dtype));
-    for (size_t i = 0; i < array.values.size(); ++i) testing::Store(array.values[i], dtype, bytes.data() + i * size);
+  Elements(const Array& array, Format format)
+      : bytes(array.values.size() * static_cast<size_t>(simdrope::size_of(format))) {
+    const size_t size = static_cast<size_t>(simdrope::size_of(format));
+    for (size_t i = 0; i < array.values.size(); ++i) testing::Store(array.values[i], format, bytes.data() + i * size);
   }
 };
 
@@ -25,9 +25,9 @@ struct Heads {
   int64_t batch, seq, heads, head_dim;
   bool seq_before_heads;
 
-  Tensor View(void* data, Dtype dtype) const {
-    return seq_before_heads ? simdrope::bshd(data, dtype, batch, seq, heads, head_dim)
-                            : simdrope::bhsd(data, dtype, batch, seq, heads, head_dim);
+  Tensor View(void* data, Format format) const {
+    return seq_before_heads ? simdrope::bshd(data, format, batch, seq, heads, head_dim)
+                            : simdrope::bhsd(data, format, batch, seq, heads, head_dim);
   }
 };
 

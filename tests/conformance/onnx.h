@@ -28,8 +28,8 @@ struct OnnxRotary {
   Array cos;
   Array sin;
   std::optional<Array> position_ids;
-  Dtype in = simdrope::f32;  // of input, cos and sin
-  Dtype out = simdrope::f32;
+  Format in = simdrope::f32;  // of input, cos and sin
+  Format out = simdrope::f32;
 
   // The output's values.
   simdrope::Result<std::vector<double>> Run() const;

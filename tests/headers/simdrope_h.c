@@ -26,7 +26,7 @@ int main(void) {
   for (i = 0; i < 2; ++i) {
     simdrope_tensor* const t = tensors[i];
     t->data = i == 0 ? (void*)q : (void*)k;
-    t->dtype = SIMDROPE_F32;
+    t->format = SIMDROPE_F32;
     t->batch = 1;
     t->seq = 2;
     t->heads = i == 0 ? 3 : 1;

@@ -25,8 +25,8 @@ struct Arguments {
 
 class RotaryEmbedding {
  public:
-  // `head_dim` is beyond `dim` where only part of a head is rotated; `dtype` is that of the layer.
-  RotaryEmbedding(const Arguments& arguments, int head_dim, Dtype dtype) {
+  // `head_dim` is beyond `dim` where only part of a head is rotated; `format` is that of the layer.
+  RotaryEmbedding(const Arguments& arguments, int head_dim, Format format) {
     config_ = simdrope::Config(head_dim, arguments.base);
     config_.rotary_dim = arguments.dim;
     config_.pairing = arguments.interleaved ? simdrope::interleaved : simdrope::half;
@@ -37,7 +37,8 @@ class RotaryEmbedding {
     if (arguments.scale_base) config_.xpos.scale_base = *arguments.scale_base;
     config_.xpos.center_at_half_length = true;
     if (!arguments.pos_idx_in_fp32) {
-      config_.precision = dtype == simdrope::f16 ? SIMDROPE_PRECISION_F16_POSITIONS : SIMDROPE_PRECISION_BF16_POSITIONS;
+      config_.precision =
+          format == simdrope::f16 ? SIMDROPE_PRECISION_F16_POSITIONS : SIMDROPE_PRECISION_BF16_POSITIONS;
     }
     rope_ = *simdrope::Rope::create(config_);
     cache_ = *simdrope::CosSinCache::create(rope_);
@@ -88,18 +89,18 @@ Row Original(const Arguments& a, bool key, int64_t position, int64_t cached) {
 struct Use {
   Arguments arguments;
   int head_dim;
-  Dtype dtype = simdrope::f32;
+  Format format = simdrope::f32;
   bool in_place = false;
 };
 
 // Feeds lengths and offsets one after another, as a generation does.
 std::string Generate(const Use& use, uint64_t seed) {
   Random random(seed);
-  RotaryEmbedding layer(use.arguments, use.head_dim, use.dtype);
+  RotaryEmbedding layer(use.arguments, use.head_dim, use.format);
   const int longest = IsQuick() ? 20 : 300;
   for (const auto& [seqlen, offset] : {std::pair{12, 0}, {1, 12}, {1, 13}, {longest, 14}, {5, 0}}) {
-    Tensors in = MakeTensors(Layout::kBshd, {2, seqlen, 4, 2, 0, use.head_dim}, use.dtype);
-    Tensors out = MakeTensors(Layout::kBshd, {2, seqlen, 4, 2, 0, use.head_dim}, use.dtype);
+    Tensors in = MakeTensors(Layout::kBshd, {2, seqlen, 4, 2, 0, use.head_dim}, use.format);
+    Tensors out = MakeTensors(Layout::kBshd, {2, seqlen, 4, 2, 0, use.head_dim}, use.format);
     const int64_t cached = std::max<int64_t>(layer.cached(), seqlen + offset);
     Job job;
     job.SetWindow(use.arguments.dim, 0, use.arguments.interleaved ? simdrope::interleaved : simdrope::half);
@@ -212,11 +213,11 @@ TEST_CASE("RotaryEmbedding: whole and partial heads, both pairings, a scaling fa
   for (const bool interleaved : {false, true}) {
     for (const double scaling_factor : {1.0, 4.0}) {
       for (const bool in_place : {false, true}) {
-        for (const Dtype dtype : kDtypes) {
+        for (const Format format : kFormats) {
           Arguments arguments{32, 10000.0, interleaved};
           arguments.scaling_factor = scaling_factor;
-          CHECK(Generate({arguments, 32, dtype, in_place}, ++seed) == "");
-          CHECK(Generate({arguments, 48, dtype, in_place}, ++seed) == "");
+          CHECK(Generate({arguments, 32, format, in_place}, ++seed) == "");
+          CHECK(Generate({arguments, 48, format, in_place}, ++seed) == "");
         }
       }
     }
@@ -234,10 +235,10 @@ TEST_CASE("RotaryEmbedding with scale_base: XPos, also where the original assert
 }
 
 TEST_CASE("RotaryEmbedding with pos_idx_in_fp32=False: arange, inv_freq and their product in 16 bits") {
-  for (const Dtype dtype : {simdrope::f16, simdrope::bf16}) {
+  for (const Format format : {simdrope::f16, simdrope::bf16}) {
     Arguments arguments{16};
     arguments.pos_idx_in_fp32 = false;
-    const RotaryEmbedding layer(arguments, 16, dtype);
+    const RotaryEmbedding layer(arguments, 16, format);
     const int64_t seqlen = 600;
     const auto rows = layer.rope().cos_sin(simdrope::Positions(), 1, seqlen);
     REQUIRE(rows.ok());
@@ -245,8 +246,8 @@ TEST_CASE("RotaryEmbedding with pos_idx_in_fp32=False: arange, inv_freq and thei
     double worst = 0;
     for (int64_t t = 0; t < seqlen; ++t) {
       for (size_t i = 0; i < 8; ++i) {
-        const double f = Rounded(Rounded(inv_freq[i], simdrope::f32), dtype);
-        const double angle = Rounded(Rounded(static_cast<double>(t), dtype) * f, dtype);
+        const double f = Rounded(Rounded(inv_freq[i], simdrope::f32), format);
+        const double angle = Rounded(Rounded(static_cast<double>(t), format) * f, format);
         const float got = static_cast<const float*>(rows->view().table.cos)[t * 8 + static_cast<int64_t>(i)];
         worst = std::fmax(worst, std::fabs(static_cast<double>(got) - std::cos(angle)));
       }

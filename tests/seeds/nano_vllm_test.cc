@@ -20,8 +20,7 @@ class RotaryEmbedding {
   std::vector<float> CosSinCache() const {
     const int pairs = rope_.info().pairs;
     std::vector<float> cache(static_cast<size_t>(max_position_ * 2 * pairs));
-    simdrope::CosSinView rows;
-    rows.table = simdrope::Table::cos_sin_rows(cache.data(), simdrope::f32, max_position_, pairs);
+    const simdrope::CosSinOutput rows(simdrope::Table::cos_sin_rows(cache.data(), simdrope::f32, max_position_, pairs));
     const simdrope::Positions all;
     REQUIRE(simdrope_compute_cos_sin(rope_.get(), &all, 1, max_position_, &rows, nullptr) == SIMDROPE_OK);
     return cache;
@@ -61,7 +60,7 @@ Job JobOf(Tensors* tokens, Random* random) {
   return job;
 }
 
-Tensors Tokens(Dtype dtype) { return MakeTensors(Layout::kThd, {1, 8, 16, 8, 0, kHeadSize}, dtype); }
+Tensors Tokens(Format format) { return MakeTensors(Layout::kThd, {1, 8, 16, 8, 0, kHeadSize}, format); }
 
 }  // namespace
 
@@ -89,9 +88,9 @@ TEST_CASE("cos_sin_cache is [max_position, rotary_dim], cos before sin") {
 
 TEST_CASE("forward(positions, query, key): f32 arithmetic, cast back to the type of the query") {
   Random random(201);
-  for (const Dtype dtype : kDtypes) {
+  for (const Format format : kFormats) {
     const auto layer = RotaryEmbedding::Get(kHeadSize, kHeadSize, 4096, kBase);
-    Tensors tokens = Tokens(dtype);
+    Tensors tokens = Tokens(format);
     const Job job = JobOf(&tokens, &random);
     CHECK(CheckJob(job, BuffersOf(&tokens), [&] { return layer.Forward(BatchPositions(), tokens.qkv); }) == "");
   }
@@ -102,8 +101,8 @@ TEST_CASE("cos_sin_cache[positions]: rotating by the gathered rows gives the sam
   const auto layer = RotaryEmbedding::Get(kHeadSize, kHeadSize, 1001, kBase);
   const std::vector<float> cache = layer.CosSinCache();
   const std::vector<int64_t> positions = BatchPositions();
-  for (const Dtype dtype : kDtypes) {
-    Tensors tokens = Tokens(dtype);
+  for (const Format format : kFormats) {
+    Tensors tokens = Tokens(format);
     const Job job = JobOf(&tokens, &random);
     const auto before = BytesOf(BuffersOf(&tokens));
     REQUIRE(layer.Forward(positions, tokens.qkv).ok());

@@ -39,12 +39,12 @@ struct Tensors {
   std::vector<Buffer> buffers;
 };
 
-// Beginning `misalignment` elements after a 64-byte boundary. The packed layouts have one dtype;
+// Beginning `misalignment` elements after a 64-byte boundary. The packed layouts have one format;
 // others may have another one for K and V.
-Tensors MakeTensors(Layout layout, const Shape& shape, simdrope::Dtype dtype, simdrope::Dtype key_dtype,
+Tensors MakeTensors(Layout layout, const Shape& shape, simdrope::Format format, simdrope::Format key_format,
                     int misalignment = 0);
-inline Tensors MakeTensors(Layout layout, const Shape& shape, simdrope::Dtype dtype, int misalignment = 0) {
-  return MakeTensors(layout, shape, dtype, dtype, misalignment);
+inline Tensors MakeTensors(Layout layout, const Shape& shape, simdrope::Format format, int misalignment = 0) {
+  return MakeTensors(layout, shape, format, format, misalignment);
 }
 
 inline std::vector<Buffer*> BuffersOf(Tensors* a, Tensors* b = nullptr) {

@@ -94,16 +94,16 @@ class Expectation {
   Row row_;
 };
 
-bool IsWithin(const Expected& e, double got, Dtype dtype) {
+bool IsWithin(const Expected& e, double got, Format format) {
   if (std::isnan(e.value)) return std::isnan(got) || (e.may_overflow && std::isinf(got));
-  if (e.exact) return got == Rounded(e.value, dtype) && std::signbit(got) == std::signbit(e.value);
+  if (e.exact) return got == Rounded(e.value, format) && std::signbit(got) == std::signbit(e.value);
   if (std::isinf(e.value)) return got == e.value || (e.may_overflow && std::isnan(got));
   if (e.may_overflow && !std::isfinite(got)) return true;
   const double reach = std::fabs(e.value) + e.bound;
   if (std::isinf(got)) {
-    return reach >= MaxFinite(dtype) + UlpAt(MaxFinite(dtype), dtype) / 2 && (got > 0) == (e.value > 0);
+    return reach >= MaxFinite(format) + UlpAt(MaxFinite(format), format) / 2 && (got > 0) == (e.value > 0);
   }
-  const double rounding = dtype == simdrope::f32 ? 0 : UlpAt(Rounded(reach, dtype), dtype) / 2;
+  const double rounding = format == simdrope::f32 ? 0 : UlpAt(Rounded(reach, format), format) / 2;
   return std::fabs(got - e.value) <= e.bound + rounding;
 }
 
@@ -137,7 +137,7 @@ std::string Describe(const Stream& stream, int64_t b, int64_t s, int64_t h, int6
   char text[256];
   std::snprintf(text, sizeof(text), "%s[%lld, %lld, %lld, %lld] = %.9g, expected %.12g +- %.3g (%s to %s)%s",
                 stream.name, static_cast<long long>(b), static_cast<long long>(s), static_cast<long long>(h),
-                static_cast<long long>(d), got, e.value, e.bound, NameOf(stream.in->dtype), NameOf(stream.out->dtype),
+                static_cast<long long>(d), got, e.value, e.bound, NameOf(stream.in->format), NameOf(stream.out->format),
                 e.exact ? ", exactly" : "");
   return text;
 }
@@ -146,7 +146,7 @@ std::string Describe(const Stream& stream, int64_t b, int64_t s, int64_t h, int6
 std::string Compare(const Stream& stream, const std::vector<Buffer*>& buffers,
                     std::vector<std::vector<char>>* writable) {
   const simdrope_tensor& out = *stream.out;
-  const int64_t size = simdrope::size_of(out.dtype);
+  const int64_t size = simdrope::size_of(out.format);
   std::string mismatch;
   size_t next = 0;
   ForHeads(out, [&](int64_t b, int64_t s, int64_t h) {
@@ -160,39 +160,39 @@ std::string Compare(const Stream& stream, const std::vector<Buffer*>& buffers,
         std::memset((*writable)[i].data() + offset, 1, static_cast<size_t>(size));
       }
       ++compared_elements;
-      const double got = Load(at, out.dtype);
-      if (mismatch.empty() && !IsWithin(e, got, out.dtype)) mismatch = Describe(stream, b, s, h, d, e, got);
+      const double got = Load(at, out.format);
+      if (mismatch.empty() && !IsWithin(e, got, out.format)) mismatch = Describe(stream, b, s, h, d, e, got);
     }
   });
   return mismatch;
 }
 
-double Special(Dtype dtype, Random* random) {
+double Special(Format format, Random* random) {
   const double sign = random->Chance(2) ? -1 : 1;
   switch (random->Int(0, 7)) {
     case 0: return sign * INFINITY;
     case 1: return std::copysign(NAN, sign);
     case 2: return sign * 0.0;
-    case 3: return sign * MaxFinite(dtype);
-    case 4: return sign * LeastSubnormal(dtype);
-    case 5: return sign * LeastNormal(dtype);
+    case 3: return sign * MaxFinite(format);
+    case 4: return sign * LeastSubnormal(format);
+    case 5: return sign * LeastNormal(format);
     default: return sign * random->Real(0.0625, 2);
   }
 }
 
-double InputOf(Inputs inputs, Dtype dtype, Random* random) {
+double InputOf(Inputs inputs, Format format, Random* random) {
   const double sign = random->Chance(2) ? -1 : 1;
   switch (inputs) {
     case Inputs::kTame:
     case Inputs::kCancelling: return sign * random->Real(0.0625, 2);
     case Inputs::kWide: {
-      const double least = std::log2(LeastSubnormal(dtype)), greatest = std::log2(MaxFinite(dtype));
+      const double least = std::log2(LeastSubnormal(format)), greatest = std::log2(MaxFinite(format));
       return sign * std::exp2(random->Real(least, greatest));
     }
     case Inputs::kSubnormal:
-      return sign * LeastSubnormal(dtype) *
-             static_cast<double>(random->Int(0, static_cast<int64_t>(LeastNormal(dtype) / LeastSubnormal(dtype))));
-    case Inputs::kSpecial: return Special(dtype, random);
+      return sign * LeastSubnormal(format) *
+             static_cast<double>(random->Int(0, static_cast<int64_t>(LeastNormal(format) / LeastSubnormal(format))));
+    case Inputs::kSpecial: return Special(format, random);
   }
   return 0;
 }
@@ -208,7 +208,7 @@ void Cancel(const Job& job, const simdrope_tensor& t, bool key) {
       const double sin = (job.inverse ? -1 : 1) * row.sin[static_cast<size_t>(i)];
       const double x = ValueOf(t, b, s, h, place.x);
       const double y = i % 2 == 0 ? x * c / sin : -x * sin / c;
-      if (std::fabs(y) < MaxFinite(t.dtype)) Store(y, t.dtype, ElementOf(t, b, s, h, place.y));
+      if (std::fabs(y) < MaxFinite(t.format)) Store(y, t.format, ElementOf(t, b, s, h, place.y));
     }
   });
 }
@@ -249,18 +249,18 @@ void RotateHead(const Job& job, const Row& row, const std::vector<double>& in, s
 
 void* ElementOf(const simdrope_tensor& t, int64_t b, int64_t s, int64_t h, int64_t d) {
   const int64_t index = b * t.batch_stride + s * t.seq_stride + h * t.head_stride + d;
-  return static_cast<char*>(t.data) + index * simdrope::size_of(t.dtype);
+  return static_cast<char*>(t.data) + index * simdrope::size_of(t.format);
 }
 
 double ValueOf(const simdrope_tensor& t, int64_t b, int64_t s, int64_t h, int64_t d) {
-  return Load(ElementOf(t, b, s, h, d), t.dtype);
+  return Load(ElementOf(t, b, s, h, d), t.format);
 }
 
 void FillInputs(const Job& job, Inputs inputs, Random* random) {
   for (const simdrope_tensor* t : {&job.in.q, &job.in.k, &job.in.v}) {
     ForHeads(*t, [&](int64_t b, int64_t s, int64_t h) {
       for (int64_t d = 0; d < t->head_dim; ++d) {
-        Store(InputOf(inputs, t->dtype, random), t->dtype, ElementOf(*t, b, s, h, d));
+        Store(InputOf(inputs, t->format, random), t->format, ElementOf(*t, b, s, h, d));
       }
     });
   }
@@ -298,7 +298,7 @@ void UnifyNaNs(const simdrope::QKV& tensors) {
   for (const simdrope_tensor* t : {&tensors.q, &tensors.k, &tensors.v}) {
     ForHeads(*t, [&](int64_t b, int64_t s, int64_t h) {
       for (int64_t d = 0; d < t->head_dim; ++d) {
-        if (std::isnan(ValueOf(*t, b, s, h, d))) Store(NAN, t->dtype, ElementOf(*t, b, s, h, d));
+        if (std::isnan(ValueOf(*t, b, s, h, d))) Store(NAN, t->format, ElementOf(*t, b, s, h, d));
       }
     });
   }

@@ -5,20 +5,20 @@
 namespace testing {
 namespace {
 
-using simdrope::Dtype;
+using simdrope::Format;
 using simdrope::Table;
 
 constexpr int kExtraColumns = 3;
 
-Table MakeView(TableForm form, char* cos, char* sin, Dtype dtype, int64_t rows, int pairs) {
+Table MakeView(TableForm form, char* cos, char* sin, Format format, int64_t rows, int pairs) {
   switch (form) {
-    case TableForm::kPlain: return Table(cos, sin, dtype, rows, pairs);
-    case TableForm::kWider: return Table(cos, sin, dtype, rows, pairs + kExtraColumns);
-    case TableForm::kDoubledHalves: return Table::doubled_halves(cos, sin, dtype, rows, pairs);
-    case TableForm::kDoubledElements: return Table::doubled_elements(cos, sin, dtype, rows, pairs);
-    case TableForm::kCosSin: return Table::cos_sin_rows(cos, dtype, rows, pairs);
-    case TableForm::kSinCos: return Table::cos_sin_rows(cos, dtype, rows, pairs, true);
-    case TableForm::kComplex: return Table::complex_rows(cos, dtype, rows, pairs);
+    case TableForm::kPlain: return Table(cos, sin, format, rows, pairs);
+    case TableForm::kWider: return Table(cos, sin, format, rows, pairs + kExtraColumns);
+    case TableForm::kDoubledHalves: return Table::doubled_halves(cos, sin, format, rows, pairs);
+    case TableForm::kDoubledElements: return Table::doubled_elements(cos, sin, format, rows, pairs);
+    case TableForm::kCosSin: return Table::cos_sin_rows(cos, format, rows, pairs);
+    case TableForm::kSinCos: return Table::cos_sin_rows(cos, format, rows, pairs, true);
+    case TableForm::kComplex: return Table::complex_rows(cos, format, rows, pairs);
   }
   return Table();
 }
@@ -46,25 +46,26 @@ Column ColumnOf(TableForm form, int pairs, int i) {
   return {};
 }
 
-int64_t BytesFor(TableForm form, Dtype dtype, int64_t rows, int pairs) {
-  return rows * ColumnOf(form, pairs, 0).width * simdrope::size_of(dtype);
+int64_t BytesFor(TableForm form, Format format, int64_t rows, int pairs) {
+  return rows * ColumnOf(form, pairs, 0).width * simdrope::size_of(format);
 }
 
 }  // namespace
 
-DrawnTable::DrawnTable(TableForm form, Dtype dtype, int64_t batches, int64_t rows, int pairs, Random* random)
+DrawnTable::DrawnTable(TableForm form, Format format, int64_t batches, int64_t rows, int pairs, Random* random)
     : pairs_(pairs),
-      cos_memory_(BytesFor(form, dtype, batches * rows, pairs), static_cast<int>(2 * simdrope::size_of(dtype))),
-      sin_memory_(BytesFor(form, dtype, batches * rows, pairs)),
-      view_(MakeView(form, cos_memory_.data(), sin_memory_.data(), dtype, rows, pairs).per_batch(batches)) {
-  const int64_t size = simdrope::size_of(dtype);
+      cos_memory_(BytesFor(form, format, batches * rows, pairs), static_cast<int>(2 * simdrope::size_of(format))),
+      sin_memory_(BytesFor(form, format, batches * rows, pairs)),
+      view_(MakeView(form, cos_memory_.data(), sin_memory_.data(), format, rows, pairs).per_batch(batches)) {
+  const int64_t size = simdrope::size_of(format);
   for (int64_t r = 0; r < batches * rows; ++r) {
     for (int i = 0; i < pairs; ++i) {
       const Column column = ColumnOf(form, pairs, i);
       const auto put = [&](Buffer& memory, int at, std::vector<double>* values) {
-        values->push_back(Rounded(random->Real(-1, 1), dtype));
-        Store(values->back(), dtype, memory.data() + (r * column.width + at) * size);
-        if (column.second >= 0) Store(values->back(), dtype, memory.data() + (r * column.width + column.second) * size);
+        values->push_back(Rounded(random->Real(-1, 1), format));
+        Store(values->back(), format, memory.data() + (r * column.width + at) * size);
+        if (column.second >= 0)
+          Store(values->back(), format, memory.data() + (r * column.width + column.second) * size);
       };
       put(cos_memory_, column.cos, &cos_);
       put(column.shared ? cos_memory_ : sin_memory_, column.sin, &sin_);

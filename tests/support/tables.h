@@ -19,7 +19,7 @@ inline constexpr TableForm kTableForms[] = {TableForm::kPlain,           TableFo
 // A table of random values in [-1, 1], not normalised.
 class DrawnTable {
  public:
-  DrawnTable(TableForm form, simdrope::Dtype dtype, int64_t batches, int64_t rows, int pairs, Random* random);
+  DrawnTable(TableForm form, simdrope::Format format, int64_t batches, int64_t rows, int pairs, Random* random);
 
   const simdrope::Table& view() const { return view_; }
   int64_t rows() const { return view_.rows; }
