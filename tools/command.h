@@ -15,6 +15,7 @@ namespace simdrope::tool {
 using Json = nlohmann::ordered_json;
 
 void AddInfo(CLI::App& app, int& exit_code);
+void AddModel(CLI::App& app, int& exit_code);
 void AddFreqs(CLI::App& app, int& exit_code);
 void AddCosSin(CLI::App& app, int& exit_code);
 void AddRotate(CLI::App& app, int& exit_code);

@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   int exit_code = 0;
   AddInfo(app, exit_code);
+  AddModel(app, exit_code);
   AddFreqs(app, exit_code);
   AddCosSin(app, exit_code);
   AddRotate(app, exit_code);

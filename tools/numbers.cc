@@ -8,22 +8,22 @@
 namespace simdrope::tool {
 namespace {
 
-struct Format {
+struct FloatBits {
   int fraction_bits;
   int least_exponent;  // of normal numbers
   int greatest_exponent;
 };
 
-Format FormatOf(Dtype dtype) {
+FloatBits BitsOf(Format dtype) {
   switch (dtype) {
     case SIMDROPE_F16: return {10, -14, 15};
     case SIMDROPE_BF16: return {7, -126, 127};
-    case SIMDROPE_F32: break;
+    default: break;
   }
   return {23, -126, 127};
 }
 
-uint32_t BitsAt(const void* data, Dtype dtype, int64_t index) {
+uint32_t BitsAt(const void* data, Format dtype, int64_t index) {
   if (dtype == f32) {
     uint32_t bits;
     std::memcpy(&bits, static_cast<const char*>(data) + 4 * index, sizeof bits);
@@ -36,8 +36,8 @@ uint32_t BitsAt(const void* data, Dtype dtype, int64_t index) {
 
 }  // namespace
 
-double Load(const void* data, Dtype dtype, int64_t index) {
-  const Format format = FormatOf(dtype);
+double Load(const void* data, Format dtype, int64_t index) {
+  const FloatBits format = BitsOf(dtype);
   const uint32_t bits = BitsAt(data, dtype, index);
   const uint32_t sign = dtype == f32 ? bits >> 31 : bits >> 15;
   const uint32_t fraction = bits & ((1u << format.fraction_bits) - 1);
@@ -54,32 +54,32 @@ double Load(const void* data, Dtype dtype, int64_t index) {
   return sign != 0 ? -value : value;
 }
 
-double Ulp(Dtype dtype, double magnitude) {
-  const Format format = FormatOf(dtype);
+double Ulp(Format dtype, double magnitude) {
+  const FloatBits format = BitsOf(dtype);
   const int exponent = magnitude == 0 ? format.least_exponent : std::ilogb(magnitude);
   return std::ldexp(1.0, std::clamp(exponent, format.least_exponent, format.greatest_exponent) - format.fraction_bits);
 }
 
-double Largest(Dtype dtype) {
-  const Format format = FormatOf(dtype);
+double Largest(Format dtype) {
+  const FloatBits format = BitsOf(dtype);
   return std::ldexp(2.0 - std::ldexp(1.0, -format.fraction_bits), format.greatest_exponent);
 }
 
-double Rounded(double value, Dtype dtype) {
+double Rounded(double value, Format dtype) {
   if (!std::isfinite(value)) return value;
   const double ulp = Ulp(dtype, std::fabs(value));
   const double rounded = std::copysign(std::nearbyint(std::fabs(value) / ulp) * ulp, value);
   return std::fabs(rounded) > Largest(dtype) ? std::copysign(std::numeric_limits<double>::infinity(), value) : rounded;
 }
 
-void Store(double value, void* data, Dtype dtype, int64_t index) {
+void Store(double value, void* data, Format dtype, int64_t index) {
   const double rounded = Rounded(value, dtype);
   if (dtype == f32) {
     const float single = static_cast<float>(rounded);
     std::memcpy(static_cast<char*>(data) + 4 * index, &single, sizeof single);
     return;
   }
-  const Format format = FormatOf(dtype);
+  const FloatBits format = BitsOf(dtype);
   const uint32_t sign = std::signbit(rounded) ? 0x8000u : 0;
   const uint32_t infinity = static_cast<uint32_t>(format.greatest_exponent - format.least_exponent + 2)
                             << format.fraction_bits;

@@ -7,14 +7,14 @@
 
 namespace simdrope::tool {
 
-double Load(const void* data, Dtype dtype, int64_t index);
+double Load(const void* data, Format dtype, int64_t index);
 // Rounds to nearest even; beyond the largest finite value to infinity.
-void Store(double value, void* data, Dtype dtype, int64_t index);
-double Rounded(double value, Dtype dtype);
+void Store(double value, void* data, Format dtype, int64_t index);
+double Rounded(double value, Format dtype);
 
 // Distance between neighbouring values of the type at `magnitude`, which is >= 0 and finite.
-double Ulp(Dtype dtype, double magnitude);
-double Largest(Dtype dtype);
+double Ulp(Format dtype, double magnitude);
+double Largest(Format dtype);
 
 }  // namespace simdrope::tool
 

@@ -129,6 +129,12 @@ struct LayerRope {
   std::vector<int> layers;  // the layers of this kind, as far as the file tells; empty: all, or untold
 };
 
+// Which key of the file said something, or which default of the model's class was taken.
+struct Origin {
+  std::string fact;  // "pairing", "head_dim", "full_attention.theta", ...
+  std::string why;
+};
+
 struct Model {
   std::string model_type;  // "llama", "qwen2_vl", ...; GGUF: general.architecture
   std::string source;      // "config.json" or "gguf"
@@ -136,7 +142,11 @@ struct Model {
   int q_heads = 0;
   int k_heads = 0;
   std::vector<LayerRope> ropes;       // at least one
-  std::vector<std::string> warnings;  // unknown keys that were allowed
+  // RoPEs beside the language model's layers, their layer_type saying whose: "indexer" (of sparse attention),
+  // "vision_config", "audio_config", ...
+  std::vector<LayerRope> others;
+  std::vector<Origin> origins;
+  std::vector<std::string> warnings;  // unknown keys that were allowed, and other things to know
 
   // The kind called `layer_type`; "": "full_attention" if that rotates, else the
   // first that does. NULL: none.
@@ -144,8 +154,10 @@ struct Model {
 };
 
 struct ReadOptions {
-  // Keys about RoPE that are not understood: false, an error that names them; true, a warning.
+  // Keys about RoPE that are not understood: false, an error that names them; true, a warning, unless
+  // they could say which layers rotate, the pairing or the window, which is never assumed.
   bool allow_unknown = false;
+  std::string family;  // read a model type or architecture that is not known as this one; "": an error
   int64_t seq_len = 0;  // current length, for dynamic and longrope scaling; 0: within the trained one
 };
 
@@ -156,6 +168,21 @@ SIMDROPE_API Result<Model> read_hf_config(const std::string& path, const ReadOpt
 SIMDROPE_API Result<Model> read_gguf(const std::string& path, const ReadOptions& options = {});
 // Either, by what the file begins with.
 SIMDROPE_API Result<Model> read_model(const std::string& path, const ReadOptions& options = {});
+
+// A known model type or architecture.
+struct FamilyInfo {
+  std::string names;   // separated by spaces: all of them are read alike
+  std::string file;    // "config.json" or "gguf"
+  std::string rope;    // "yes", "none" or "refused"
+  std::string pairing;
+  std::string window;  // which part of a head turns, where the file does not say
+  double theta = 0;    // where the file does not say
+  std::string layers;  // how layers differ
+  std::string note;
+  std::string source;
+};
+SIMDROPE_API std::vector<FamilyInfo> families();
+
 // A Config as the config.json (v5 rope_parameters) that reads back to it; scaling.seq_len, which is no
 // fact of a model, goes into ReadOptions. What Hugging Face has no key for is in an object "simdrope"
 // there. "" if memory ran out.

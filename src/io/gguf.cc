@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "io/gguf_architectures.h"
+#include "io/family.h"
 #include "io/gguf_file.h"
 #include "io/mapped_file.h"
 #include "io/reject.h"
@@ -13,12 +13,10 @@ namespace {
 
 constexpr int64_t kMaxLayers = 4096;
 
-// Pairs i and i + n/2, as most architectures have them, where the name says nothing.
-constexpr GgufArchitecture kUnknown = {.name = "", .rope = GgufRope::neox};
-
 class GgufReader {
  public:
-  GgufReader(Bytes bytes, const ReadOptions& options) : file_(bytes), options_(options) {}
+  GgufReader(Bytes bytes, const ReadOptions& options, const Families& families)
+      : file_(bytes), options_(options), families_(families) {}
 
   Model read() {
     const std::optional<std::string> name = file_.text("general.architecture");
@@ -26,17 +24,25 @@ class GgufReader {
     prefix_ = *name + ".";
     model_.model_type = *name;
     model_.source = "gguf";
-    find_architecture(*name);
+    family_ = &family_of(*name);
     read_sizes();
-    if (architecture_->rope == GgufRope::none) {
+    const std::string why = no_rope();
+    if (!why.empty()) {
+      note("rope", "none: " + why);
       add_nope("", {});
       for (const std::string& key : file_.unread(prefix_ + "rope.")) {
-        model_.warnings.push_back("architecture " + in_quotes(*name) + " uses no RoPE; ignored: key " + in_quotes(key));
+        model_.warnings.push_back("this model uses no RoPE; ignored: key " + in_quotes(key));
       }
       return std::move(model_);
     }
+    note("rope", "architecture " + *name);
+    if (head_dim_ == 0) {
+      reject("no head size: neither key ", in_quotes(key("attention.key_length")), " nor ",
+             in_quotes(key("embedding_length")), " and ", in_quotes(key("attention.head_count")));
+    }
     const Config config = read_config();
     read_layers(config);
+    if (!family_->note.empty()) note("note", std::string(family_->note));
     report_unread();
     for (const LayerRope& rope : model_.ropes) {
       if (!rope.rotary) continue;
@@ -46,14 +52,42 @@ class GgufReader {
   }
 
  private:
+  void note(std::string fact, std::string why) { model_.origins.push_back({std::move(fact), std::move(why)}); }
   std::string key(std::string_view name) const { return prefix_ + std::string(name); }
 
-  void find_architecture(const std::string& name) {
-    architecture_ = find_gguf_architecture(name);
-    if (architecture_ != nullptr) return;
-    if (!options_.allow_unknown) reject("key \"general.architecture\": ", in_quotes(name), " is not known");
-    model_.warnings.push_back("architecture " + in_quotes(name) + " is not known: half pairing is assumed");
-    architecture_ = &kUnknown;
+  const Family& family_of(const std::string& name) {
+    if (const Family* family = families_.find(FileType::gguf, name)) return *family;
+    if (!options_.family.empty()) {
+      const Family* family = families_.find(FileType::gguf, options_.family);
+      if (family == nullptr) reject("family ", in_quotes(options_.family), " is not known");
+      model_.warnings.push_back("architecture " + in_quotes(name) + " is not known; read as " +
+                                in_quotes(options_.family));
+      return *family;
+    }
+    const std::string nearest = families_.nearest(FileType::gguf, name);
+    reject("key \"general.architecture\": ", in_quotes(name), " is not known",
+           nearest.empty() ? "" : "; the nearest known family is ", nearest.empty() ? "" : in_quotes(nearest),
+           ". --allow-unknown does not help: which layers rotate, the pairing and the window are never assumed; "
+           "--family NAME reads the file as that family");
+  }
+
+  // "": the model has RoPE.
+  std::string no_rope() {
+    if (family_->answer == Answer::no_rope) {
+      return "architecture " + model_.model_type + ": " + std::string(family_->note);
+    }
+    for (const Switch& each : family_->switches) {
+      if (each.key.empty()) continue;
+      const std::optional<bool> value = file_.boolean(key(each.key));
+      if (value && (*value ? "true" : "false") == each.value) {
+        return "key " + in_quotes(key(each.key)) + " is " + std::string(each.value);
+      }
+    }
+    if (family_->rope_layers != 0 && layer_count_ != family_->rope_layers) {
+      return "architecture " + model_.model_type + " with " + std::to_string(layer_count_) +
+             " layers: " + std::string(family_->note);
+    }
+    return {};
   }
 
   int32_t small(std::string_view name, int64_t otherwise) {
@@ -82,10 +116,8 @@ class GgufReader {
     // Multi-head latent attention: the file's key_length may be that of the compressed keys.
     latent_ = file_.integer(key("attention.kv_lora_rank")).has_value();
     if (latent_) head_dim_ = small("attention.key_length_mla", head_dim_);
-    if (head_dim_ == 0 && architecture_->rope != GgufRope::none) {
-      reject("no head size: neither key ", in_quotes(key("attention.key_length")), " nor ",
-             in_quotes(key("embedding_length")), " and ", in_quotes(key("attention.head_count")));
-    }
+    note("head_dim", file_.integer(key("attention.key_length")) ? "key " + in_quotes(key("attention.key_length"))
+                                                                : "embedding_length / attention.head_count");
   }
 
   Config read_config() {
@@ -95,9 +127,14 @@ class GgufReader {
     if (config.rotary_dim > head_dim_ || config.rotary_dim < 2 || head_dim_ > SIMDROPE_MAX_HEAD_DIM) {
       reject("key ", in_quotes(key("rope.dimension_count")), " is ", config.rotary_dim, " in heads of ", head_dim_);
     }
-    if (latent_) config.rotary_offset = head_dim_ - config.rotary_dim;
-    config.pairing = architecture_->rope == GgufRope::norm ? interleaved : half;
-    config.theta = file_.number(key("rope.freq_base")).value_or(10000.0);
+    if (latent_ || family_->window_last) config.rotary_offset = head_dim_ - config.rotary_dim;
+    note("rotary_dim", file_.integer(key("rope.dimension_count")) ? "key " + in_quotes(key("rope.dimension_count"))
+                                                                  : "the whole head");
+    config.pairing = family_->pairing;
+    note("pairing", "architecture " + model_.model_type);
+    const std::optional<double> theta = file_.number(key("rope.freq_base"));
+    config.theta = theta.value_or(10000.0);
+    note("theta", theta ? "key " + in_quotes(key("rope.freq_base")) : "llama.cpp's default");
     read_axes(config);
     read_scaling(config);
     // Mistral Large and Ministral 3: on every layer.
@@ -114,15 +151,12 @@ class GgufReader {
     const std::optional<std::vector<int64_t>> sections = file_.integers(key("rope.dimension_sections"));
     const std::optional<bool> told = file_.boolean(key("rope.mrope_interleaved"));
     const bool any = sections && std::any_of(sections->begin(), sections->end(), [](int64_t s) { return s != 0; });
-    const bool wanted = architecture_->rope == GgufRope::mrope || architecture_->rope == GgufRope::imrope;
+    const bool wanted = family_->axes == GgufAxes::always;
     if (!any) {
       if (wanted) reject("key ", in_quotes(key("rope.dimension_sections")), " is missing");
       return;
     }
-    // These hold two kinds of models, told apart by the sections.
-    const bool may = wanted || architecture_->name == "glm4" || architecture_->name == "glm4moe" ||
-                     architecture_->name == "hunyuan_vl" || architecture_ == &kUnknown;
-    if (!may) {
+    if (family_->axes == GgufAxes::no) {
       report(key("rope.dimension_sections"));
       return;
     }
@@ -132,8 +166,8 @@ class GgufReader {
     if (count > SIMDROPE_MAX_AXES) reject("key ", in_quotes(key("rope.dimension_sections")), " has ", count, " axes");
     if (count < 2) return;
     config.axes.count = static_cast<int32_t>(count);
-    config.axes.layout =
-        told.value_or(architecture_->rope == GgufRope::imrope) ? SIMDROPE_AXES_INTERLEAVED : SIMDROPE_AXES_SECTIONS;
+    config.axes.layout = told.value_or(family_->layout == SIMDROPE_AXES_INTERLEAVED) ? SIMDROPE_AXES_INTERLEAVED
+                                                                                     : SIMDROPE_AXES_SECTIONS;
     for (size_t axis = 0; axis < count; ++axis) {
       const int64_t section = (*sections)[axis];
       if (section < 0 || section > SIMDROPE_MAX_PAIRS) {
@@ -158,7 +192,12 @@ class GgufReader {
     file_.boolean(key("rope.scaling.finetuned"));
 
     const bool yarn = read_yarn(type == "yarn", factor, attention, s);
-    if (!yarn && factor != 1) {
+    const double alpha = family_->axes == GgufAxes::if_told ? file_.number(key("rope.scaling.alpha")).value_or(0) : 0;
+    if (alpha > 0) {  // Hunyuan: theta * alpha^(d / (d - 2))
+      if (yarn || factor != 1) reject("key ", in_quotes(key("rope.scaling.alpha")), " beside another scaling");
+      s.type = SIMDROPE_SCALING_NTK;
+      s.factor = alpha;
+    } else if (!yarn && factor != 1) {
       s.type = SIMDROPE_SCALING_LINEAR;
       s.factor = factor;
     }
@@ -177,7 +216,7 @@ class GgufReader {
     if (mix > 0 && mix != 1) {
       reject("key ", in_quotes(key("rope.scaling.yarn_ext_factor")), " is ", mix, "; only 0 and 1 are understood");
     }
-    if (architecture_->tenth_log_multiplier) log_multiplier *= 10;
+    if (family_->tenth_log_multiplier) log_multiplier *= 10;
     const auto magnitude = [&](double multiplier) {
       return factor <= 1 ? 1.0 : 0.1 * multiplier * std::log(factor) + 1.0;
     };
@@ -190,7 +229,7 @@ class GgufReader {
     double scale = magnitude(1);
     if (log_multiplier != 0) {
       // DeepSeek-V2 has mscale = mscale_all_dim, the others mscale = 1.
-      const bool both = architecture_->name == "deepseek2" && log_multiplier != 1;
+      const bool both = model_.model_type == "deepseek2" && log_multiplier != 1;
       scale = magnitude(both ? log_multiplier : 1) / magnitude(log_multiplier);
     }
     s.attention_factor = scale * attention;
@@ -238,38 +277,53 @@ class GgufReader {
     s.seq_len = options_.seq_len;
   }
 
-  Config local_config(const Config& full) {
-    Config local = full;
-    const std::optional<double> base = file_.number(key("rope.freq_base_swa"));
-    const bool same_base = architecture_->layers == GgufLayers::local_unscaled;
-    local.theta = base ? *base : same_base ? full.theta : 10000.0;
-    local.head_dim = small("attention.key_length_swa", full.head_dim);
-    local.rotary_dim = small("rope.dimension_count_swa", std::min(full.rotary_dim, local.head_dim));
-    local.scaling = Config().scaling;
-    return local;
-  }
-
   bool has_window() { return file_.integer(key("attention.sliding_window")).value_or(0) > 0; }
 
-  // Which layers slide: told by the file as a list or a period, else by the architecture.
-  std::vector<bool> sliding_layers() {
-    std::vector<bool> slides;
-    int64_t period = architecture_->period;
-    if (const auto pattern = file_.integers(key("attention.sliding_window_pattern"))) {
-      if (pattern->size() > 1) {
-        if (pattern->size() > static_cast<size_t>(kMaxLayers)) {
-          reject("key ", in_quotes(key("attention.sliding_window_pattern")), " has ", pattern->size(), " layers");
-        }
-        for (const int64_t layer : *pattern) slides.push_back(layer != 0);
-        return slides;
+  // The type of each layer: told by a list of the file, else by a period.
+  std::vector<std::string> layer_types() {
+    std::vector<std::string> types;
+    const LayerList& list = family_->list;
+    if (!list.key.empty()) {
+      const auto entries = file_.integers(key(list.key));
+      if (!entries) reject("key ", in_quotes(key(list.key)), " is missing");
+      check_length(entries->size(), list.key);
+      for (int64_t layer = 0; layer < layers_of(entries->size()); ++layer) {
+        types.emplace_back((*entries)[static_cast<size_t>(layer)] != 0 ? list.listed : list.others);
       }
-      period = pattern->empty() ? 0 : (*pattern)[0];
+      note("layers", "key " + in_quotes(key(list.key)));
+      return types;
     }
-    if (period <= 0) return slides;
+    int64_t period = family_->period.length;
+    std::string from = "architecture " + model_.model_type;
+    if (const auto pattern = file_.integers(key("attention.sliding_window_pattern"))) {
+      if (family_->layer_types && pattern->size() > 1) {
+        check_length(pattern->size(), "attention.sliding_window_pattern");
+        for (int64_t layer = 0; layer < layers_of(pattern->size()); ++layer) {
+          types.emplace_back((*pattern)[static_cast<size_t>(layer)] != 0 ? "sliding_attention" : "full_attention");
+        }
+        note("layers", "key " + in_quotes(key("attention.sliding_window_pattern")));
+        return types;
+      }
+      if (family_->layer_types) {
+        period = pattern->empty() ? 0 : (*pattern)[0];
+        from = "key " + in_quotes(key("attention.sliding_window_pattern"));
+      }
+    }
+    if (period <= 0) return types;
+    note("layers", from);
     for (int64_t layer = 0; layer < layer_count_; ++layer) {
-      slides.push_back(architecture_->full_first ? layer % period != 0 : (layer + 1) % period != 0);
+      const bool one = family_->period.phase == Period::Phase::first ? layer % period == 0 : (layer + 1) % period == 0;
+      types.emplace_back(one ? family_->period.one : family_->period.others);
     }
-    return slides;
+    return types;
+  }
+  // A list may go on for the layers of multi-token prediction, which block_count may or may not count.
+  void check_length(size_t size, std::string_view name) const {
+    if (size > static_cast<size_t>(kMaxLayers)) reject("key ", in_quotes(key(name)), " has ", size, " layers");
+  }
+  int64_t layers_of(size_t size) const {
+    const auto count = static_cast<int64_t>(size);
+    return layer_count_ > 0 ? std::min(layer_count_, count) : count;
   }
 
   void read_layers(const Config& config) {
@@ -277,37 +331,68 @@ class GgufReader {
     const bool told_local = file_.number(key("rope.freq_base_swa")).has_value() ||
                             file_.integer(key("rope.dimension_count_swa")) ||
                             file_.integer(key("attention.key_length_swa"));
-    const std::vector<bool> slides = sliding_layers();
-    std::vector<int> full;
-    std::vector<int> sliding;
-    for (size_t layer = 0; layer < slides.size(); ++layer) {
-      (slides[layer] ? sliding : full).push_back(static_cast<int>(layer));
+    const bool local_kind = family_->kind("sliding_attention") != nullptr;
+    bool alike = family_->kinds[0].type.empty() && family_->period.length == 0 && !told_local;
+    if (family_->needs_window && !window) alike = true;
+    if (family_->period_layers != 0 && layer_count_ != family_->period_layers && !window) alike = true;
+    if (local_kind && family_->list.key.empty() && !window && !told_local) alike = true;
+    if (alike) {
+      model_.ropes.push_back({"", true, config, {}});
+      return;
     }
-    switch (architecture_->layers) {
-      case GgufLayers::no_rope:
-        model_.ropes.push_back({"rope", true, config, sliding});
-        add_nope("no_rope", full);
-        if (architecture_->name == "llama4") model_.ropes.back().config.temperature = {0.1, 8192, 1};
-        return;
-      case GgufLayers::local_only:
-        // EXAONE 4 has sliding layers in its large size only.
-        if (architecture_->name == "exaone4" && (!window || layer_count_ != 64)) break;
-        model_.ropes.push_back({"sliding_attention", true, config, sliding});
-        add_nope("full_attention", full);
-        return;
-      case GgufLayers::local_theta:
-      case GgufLayers::local_unscaled:
-        if (!window && !told_local) break;
-        model_.ropes.push_back({"full_attention", true, config, full});
-        model_.ropes.push_back({"sliding_attention", true, local_config(config), sliding});
-        return;
-      case GgufLayers::alike:
-        if (!told_local) break;
-        model_.ropes.push_back({"full_attention", true, config, full});
-        model_.ropes.push_back({"sliding_attention", true, local_config(config), sliding});
-        return;
+    const std::vector<std::string> types = layer_types();
+    const int64_t dense = family_->dense_rotates ? file_.integer(key("leading_dense_block_count")).value_or(0) : 0;
+    std::vector<std::string> order;
+    for (size_t layer = 0; layer < types.size(); ++layer) {
+      const bool leading = static_cast<int64_t>(layer) < dense && types[layer] == "full_attention";
+      add_layer(config, leading ? "dense_attention" : types[layer], static_cast<int>(layer));
     }
-    model_.ropes.push_back({"", true, config, {}});
+    if (types.empty()) {  // untold
+      add_layer(config, "full_attention", -1);
+      add_layer(config, "sliding_attention", -1);
+    }
+    for (LayerRope& rope : model_.ropes) {
+      if (!rope.rotary && family_->nope_temperature.beta != 0) rope.config.temperature = family_->nope_temperature;
+    }
+  }
+
+  void add_layer(const Config& config, const std::string& type, int layer) {
+    auto rope = std::find_if(model_.ropes.begin(), model_.ropes.end(),
+                             [&](const LayerRope& known) { return known.layer_type == type; });
+    if (rope == model_.ropes.end()) {
+      const Kind* differs = family_->kind(type);
+      if (type == "no_rope" || (differs != nullptr && differs->rotates != Kind::Rotates::yes)) {
+        add_nope(type, {});
+      } else {
+        model_.ropes.push_back({type, true, config_of(config, type, differs), {}});
+      }
+      rope = model_.ropes.end() - 1;
+    }
+    if (layer >= 0) rope->layers.push_back(layer);
+  }
+
+  Config config_of(const Config& full, const std::string& type, const Kind* differs) {
+    Config config = full;
+    if (type == "sliding_attention" && (differs == nullptr || family_->list.key.empty())) {
+      const std::optional<double> base = file_.number(key("rope.freq_base_swa"));
+      config.theta = base ? *base : differs != nullptr && differs->theta == 0 ? full.theta : 10000.0;
+      config.head_dim = small("attention.key_length_swa", full.head_dim);
+      config.rotary_dim = small("rope.dimension_count_swa", std::min(full.rotary_dim, config.head_dim));
+      config.scaling = Config().scaling;
+      if (differs == nullptr && !base && !file_.integer(key("rope.dimension_count_swa"))) config = full;
+      return config;
+    }
+    if (differs == nullptr) return config;
+    if (differs->unscaled) config.scaling = Config().scaling;
+    if (differs->theta != 0) config.theta = differs->theta;
+    any_word(differs->theta_keys, [&](std::string_view name) {
+      const std::optional<double> theta = file_.number(key(name));
+      if (theta) config.theta = *theta;
+      return theta.has_value();
+    });
+    if (differs->fraction != 0) config.rotary_dim = static_cast<int32_t>(config.rotary_dim * differs->fraction);
+    if (differs->attention_factor != 0) config.scaling.attention_factor = differs->attention_factor;
+    return config;
   }
 
   void add_nope(std::string layer_type, std::vector<int> layers) {
@@ -317,7 +402,11 @@ class GgufReader {
   }
 
   void report(const std::string& name) {
-    if (!options_.allow_unknown) reject("not understood: key ", in_quotes(name), " (about RoPE)");
+    if (!options_.allow_unknown || name.find("dimension") != std::string::npos) {
+      reject("not understood: key ", in_quotes(name), " (about RoPE; architecture ", in_quotes(model_.model_type),
+             options_.allow_unknown ? "): it could say which part of a head turns"
+                                    : "). --allow-unknown would read the file without it");
+    }
     model_.warnings.push_back("not understood: key " + in_quotes(name));
   }
 
@@ -327,7 +416,8 @@ class GgufReader {
 
   GgufFile file_;
   const ReadOptions& options_;
-  const GgufArchitecture* architecture_ = nullptr;
+  const Families& families_;
+  const Family* family_ = nullptr;
   std::string prefix_;
   Model model_;
   int64_t layer_count_ = 0;
@@ -338,8 +428,8 @@ class GgufReader {
 
 }  // namespace
 
-Result<Model> parse_gguf(Bytes file, const ReadOptions& options) {
-  return guarded([&]() -> Result<Model> { return GgufReader(file, options).read(); });
+Result<Model> parse_gguf(Bytes file, const ReadOptions& options, const Families& families) {
+  return guarded([&]() -> Result<Model> { return GgufReader(file, options, families).read(); });
 }
 
 Result<Model> read_gguf(const std::string& path, const ReadOptions& options) {

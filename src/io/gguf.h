@@ -4,10 +4,11 @@
 #include <simdrope/io.hpp>
 
 #include "io/bytes.h"
+#include "io/family.h"
 
 namespace simdrope::io {
 
-Result<Model> parse_gguf(Bytes file, const ReadOptions& options);
+Result<Model> parse_gguf(Bytes file, const ReadOptions& options, const Families& families = {});
 
 }  // namespace simdrope::io
 

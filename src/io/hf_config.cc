@@ -1,12 +1,13 @@
+#include "io/hf_config.h"
+
 #include <algorithm>
 #include <cctype>
-#include <cstring>
-#include <iterator>
+#include <cmath>
 #include <memory>
 #include <simdrope/io.hpp>
 
 #include "io/bytes.h"
-#include "io/hf_families.h"
+#include "io/family.h"
 #include "io/hf_layers.h"
 #include "io/hf_overrides.h"
 #include "io/hf_scaling.h"
@@ -18,27 +19,28 @@
 namespace simdrope::io {
 namespace {
 
-// Half pairs and the whole head, for a config that names no model type.
-constexpr HfFamily kUnnamed = {};
+// Objects that hold the language model of a larger one.
+constexpr std::string_view kTextConfigs[] = {"text_config",    "llm_config",     "llm_cfg",       "language_config",
+                                             "thinker_config", "decoder_config", "global_config", "decoder"};
+// Objects that hold other models, which may rotate too.
+constexpr std::string_view kOtherConfigs[] = {"vision_config",  "vision_tower_cfg", "audio_config",
+                                              "encoder_config", "encoder",          "talker_config"};
 
-constexpr std::string_view kTextConfigs[] = {"text_config", "llm_config", "language_config", "thinker_config"};
-
-// Of a multimodal model the language model counts, wherever it is nested.
-const Json& text_config_of(const Json& root, std::string& path) {
-  const Json* config = &root;
-  for (bool nested = true; nested;) {
-    nested = false;
-    for (const std::string_view name : kTextConfigs) {
-      const auto at = config->find(name);
-      if (at == config->end() || !at->is_object()) continue;
-      config = &*at;
-      path += std::string(name) + ".";
-      nested = true;
-      break;
-    }
-  }
-  return *config;
-}
+// Names of RoPE keys that say nothing about the rotation of Q and K, or nothing that is not known of the model type.
+constexpr std::string_view kIgnored[] = {"use_mrope",
+                                         "rope_3d",
+                                         "flash_rotary",
+                                         "rope_full_precision",
+                                         "rope_impl",
+                                         "rope_max_length",
+                                         "use_fused_rope",
+                                         "fused_rope",
+                                         "apply_rope_fusion",
+                                         "rope_scaling_factor_unused",
+                                         "rotary_emb_fraction_unused",
+                                         "use_dynamic_ntk",
+                                         "memory_attention_rope_dropout",
+                                         "num_position_embeddings_rope"};
 
 // Words of a key between underscores that mark it as one about RoPE.
 bool is_about_rope(std::string_view key) {
@@ -56,14 +58,25 @@ bool is_about_rope(std::string_view key) {
   return false;
 }
 
-// Names of RoPE keys that say nothing about the rotation of Q and K.
-constexpr std::string_view kIgnored[] = {"indexer_rope_interleave", "use_mrope"};
+// Whether a key about RoPE could say which layers rotate, what makes a pair, or which part of a head turns.
+bool may_decide_too_much(std::string_view key) {
+  for (const std::string_view part :
+       {"layer", "nope",    "no_", "interval", "pattern", "interleav", "neox", "style",   "pair", "layout", "impl",
+        "dim",   "partial", "pct", "fraction", "offset",  "type",      "axes", "section", "use_", "_use",   "head"}) {
+    if (key.find(part) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
+bool is_word_of(std::string_view list, std::string_view word) {
+  return any_word(list, [&](std::string_view known) { return known == word; });
+}
 
 class ConfigReader {
  public:
-  ConfigReader(const Json& config, const std::string& path, std::string model_type, const HfFamily& family,
-               const ReadOptions& options, Model& model)
-      : keys_(config, path), family_(family), options_(options), model_(model) {
+  ConfigReader(const Json& config, const std::string& path, std::string model_type, const Family& family,
+               const Families& families, const ReadOptions& options, Model& model)
+      : keys_(config, path), family_(&family), families_(families), options_(options), model_(model) {
     model_.model_type = std::move(model_type);
     model_.source = "config.json";
   }
@@ -73,14 +86,28 @@ class ConfigReader {
     if (const Json* attention = keys_.object("attn_config")) {
       attention_.emplace(*attention, keys_.path() + "attn_config.");
     }
+    any_word(family_->keys, [&](std::string_view pair) {
+      keys_.rename(pair.substr(0, pair.find('=')), pair.substr(pair.find('=') + 1));
+      return false;
+    });
+    const std::string why = no_rope();
+    if (!why.empty()) return read_no_rope(why);
+    if (family_->answer == Answer::refused) {
+      reject("model type ", in_quotes(model_.model_type),
+             ": the RoPE of such a model cannot be told from its file: ", family_->note);
+    }
+    note("rope", "model type " + model_.model_type);
+    check_required();
     read_heads();
     read_context();
     read_kinds();
+    read_indexer();
     if (const Json* overrides = keys_.object("simdrope")) {
       Keys fields(*overrides, keys_.path() + "simdrope.");
       for (LayerRope& rope : model_.ropes) read_overrides(fields, rope.config);
       for (const std::string& name : fields.unread()) report_unknown(fields.path_of(name));
     }
+    if (!family_->note.empty()) note("note", std::string(family_->note));
     for (const std::string_view name : kIgnored) keys_.ignore(name);
     for (const std::string& name : keys_.unread()) {
       if (is_about_rope(name)) report_unknown(keys_.path_of(name));
@@ -94,6 +121,73 @@ class ConfigReader {
   }
 
  private:
+  void note(std::string fact, std::string why) { model_.origins.push_back({std::move(fact), std::move(why)}); }
+  // Notes the key that gave the value asked for last; else what was taken in its place.
+  void note_key(std::string fact, std::string otherwise) {
+    note(std::move(fact), keys_.last().empty() ? std::move(otherwise) : "key " + keys_.last());
+  }
+  std::string class_default() const { return "the default of model type " + model_.model_type; }
+
+  // "": the model has RoPE.
+  std::string no_rope() {
+    // Keys of any model that say so.
+    constexpr Switch kAny[] = {{"alibi", Switch::When::is, "true"},
+                               {"rotary", Switch::When::is, "false"},
+                               {"use_rope", Switch::When::is, "false"},
+                               {"use_rotary_pos_emb", Switch::When::is, "false"},
+                               {"position_embedding_type", Switch::When::is, "\"nope\""},
+                               {"position_embedding_type", Switch::When::is, "\"none\""},
+                               {"position_embedding_type", Switch::When::is, "\"alibi\""}};
+    for (const Switch& each : kAny) {
+      if (applies(each)) return "key " + keys_.path_of(each.key) + " is " + std::string(each.value);
+    }
+    if (attention_ && attention_->boolean({"alibi"}).value_or(false)) return "key " + attention_->path_of("alibi");
+    for (const Switch& each : family_->switches) {
+      if (each.key.empty() || !applies(each)) continue;
+      const std::string key = "key " + keys_.path_of(each.key);
+      if (each.as.empty()) {
+        return key + (each.when == Switch::When::is ? " is " : " is not ") + std::string(each.value);
+      }
+      const Family* other = families_.find(FileType::config_json, each.as);
+      if (other == nullptr) reject(key, " asks for model type ", in_quotes(each.as), ", which is not known");
+      note("family", key + ": read as model type " + std::string(each.as));
+      family_ = other;
+      return {};
+    }
+    if (family_->answer == Answer::no_rope)
+      return "model type " + model_.model_type + ": " + std::string(family_->note);
+    return {};
+  }
+
+  bool applies(const Switch& each) {
+    const Json* value = keys_.any(each.key);
+    const Json wanted = Json::parse(each.value);
+    return ((value == nullptr ? Json() : *value) == wanted) == (each.when == Switch::When::is);
+  }
+
+  void read_no_rope(const std::string& why) {
+    note("rope", "none: " + why);
+    const int32_t hidden = hidden_size();
+    const int32_t heads = head_count();
+    model_.q_heads = model_.k_heads = heads;
+    Config config;
+    config.head_dim = small({"head_dim", "kv_channels"}, heads != 0 ? hidden / heads : 0);
+    model_.ropes.push_back({"", false, config, {}});
+  }
+
+  void check_required() {
+    const std::string_view key = family_->requires_key;
+    if (key.empty() || keys_.has(key)) return;
+    if (key == "rope_theta" && keys_.has("rope_parameters")) return;
+    reject("key ", keys_.path_of(key), " is missing, and model type ", in_quotes(model_.model_type),
+           " alone does not tell it");
+  }
+
+  int32_t hidden_size() { return small({"embed_dim", "hidden_size", "n_embd", "d_model"}, family_->sizes.hidden); }
+  int32_t head_count() {
+    return small({"num_attention_heads", "n_head", "n_heads", "num_heads"}, family_->sizes.heads);
+  }
+
   int32_t small(Keys::Names names, int32_t otherwise) {
     const int64_t value = keys_.integer(names).value_or(otherwise);
     if (value > (1 << 24)) reject("key ", keys_.path_of(*names.begin()), " is ", value, ", beyond 2^24");
@@ -101,8 +195,10 @@ class ConfigReader {
   }
 
   void read_heads() {
-    const int32_t hidden = small({"embed_dim", "hidden_size", "n_embd", "d_model"}, 0);
-    const int32_t heads = small({"num_attention_heads", "n_head", "n_heads", "num_heads"}, 0);
+    const int32_t hidden = hidden_size();
+    const std::string hidden_from = keys_.last().empty() ? class_default() : "key " + keys_.last();
+    const int32_t heads = head_count();
+    const std::string heads_from = keys_.last().empty() ? class_default() : "key " + keys_.last();
     model_.q_heads = heads;
     model_.k_heads = small({"num_key_value_heads", "num_kv_heads", "n_head_kv"}, heads);
     if (attention_) model_.k_heads = static_cast<int>(attention_->integer({"kv_n_heads"}).value_or(heads));
@@ -115,23 +211,39 @@ class ConfigReader {
     }
 
     int32_t head_dim = small({"head_dim", "kv_channels"}, 0);
-    const int32_t rope_part = small({"qk_rope_head_dim"}, 0);
-    const int32_t plain_part = small({"qk_nope_head_dim"}, 0);
-    if (rope_part != 0) {  // multi-head latent attention: [plain | rotated]
+    std::string from = keys_.last().empty() ? "" : "key " + keys_.last();
+    const bool known_parts = family_->latent || family_->window_last;
+    const int32_t rope_part = small({"qk_rope_head_dim"}, known_parts ? family_->rope_dim : 0);
+    note_key("rotary_dim", rope_part != 0 ? class_default() : "");
+    const int32_t plain_part = small({"qk_nope_head_dim"}, family_->latent ? family_->plain_dim : 0);
+    if (rope_part != 0 && !family_->window_last) {  // multi-head latent attention: [plain | rotated]
       head_dim = plain_part + rope_part;
+      from = "the sum of keys qk_nope_head_dim and qk_rope_head_dim, or their defaults";
       context_.rotary_offset = plain_part;
       context_.rotary_dim = rope_part;
     }
-    if (head_dim == 0) head_dim = family_.head_dim;
-    if (head_dim == 0 && heads != 0) head_dim = hidden / heads;
+    if (head_dim == 0 && family_->head_dim != 0) {
+      head_dim = family_->head_dim;
+      from = class_default();
+    }
+    if (head_dim == 0 && heads != 0) {
+      head_dim = hidden / heads;
+      from = "hidden size (" + hidden_from + ") / heads (" + heads_from + ")";
+    }
     if (head_dim == 0) {
       reject("no head size: neither key ", keys_.path_of("head_dim"), " nor ", keys_.path_of("hidden_size"), " and ",
              keys_.path_of("num_attention_heads"));
     }
+    if (family_->window_last) {
+      if (rope_part > head_dim) {
+        reject("key ", keys_.path_of("qk_rope_head_dim"), " is ", rope_part, " in heads of ", head_dim);
+      }
+      context_.rotary_offset = head_dim - rope_part;
+      context_.rotary_dim = rope_part;
+    }
+    note("head_dim", from);
     context_.head_dim = head_dim;
-    full_head_dim_ = small({"global_head_dim"}, 0);
     read_head_dims_by_layer();
-    if (full_head_dim_ == 0) full_head_dim_ = family_.full_head_dim;
   }
 
   // Gemma 4 saves the head_dim of its full-attention layers so.
@@ -152,41 +264,75 @@ class ConfigReader {
 
   void read_context() {
     HfContext& c = context_;
-    c.family = &family_;
+    c.family = family_;
     c.warnings = &model_.warnings;
     c.seq_len = options_.seq_len;
-    c.max_position = keys_.integer({"max_position_embeddings", "n_positions", "seq_length", "max_seq_len"}).value_or(0);
+    c.max_position = keys_.integer({"max_position_embeddings", "n_positions", "seq_length", "max_seq_len"})
+                         .value_or(family_->sizes.max_position);
     model_.max_position = c.max_position;
-    c.original_max_position = keys_.integer({"original_max_position_embeddings"}).value_or(0);
-
-    c.theta = keys_.number({"rope_theta", "rotary_emb_base", "global_rope_theta"}).value_or(family_.theta);
-    if (attention_) c.theta = attention_->number({"rope_theta"}).value_or(c.theta);
-    if (const std::optional<double> ratio = keys_.number({"rope_ratio"})) c.theta *= *ratio;  // ChatGLM
-    if (!keys_.boolean({"original_rope"}).value_or(true)) report_unknown(keys_.path_of("original_rope") + " = false");
+    c.original_max_position =
+        keys_.integer({"original_max_position_embeddings"}).value_or(family_->original_max_position);
+    read_theta();
 
     c.rotary_fraction = keys_.number({"partial_rotary_factor", "rotary_pct", "rope_pct", "rotary_emb_fraction"})
-                            .value_or(family_.rotary_fraction);
+                            .value_or(family_->fraction);
+    fraction_from_ = keys_.last().empty() ? class_default() : "key " + keys_.last();
     // GPT-J: an absent key means 64, null the whole head.
-    const int32_t family_dim = keys_.has_null("rotary_dim") ? 0 : family_.rotary_dim;
+    const int32_t family_dim = keys_.has_null("rotary_dim") ? 0 : family_->rotary_dim;
     const int32_t rotary_dim = small({"rotary_dim"}, family_dim);
-    if (c.rotary_dim == 0) c.rotary_dim = rotary_dim;
-
-    c.pairing = family_.pairing;
-    if (const auto given = keys_.boolean({"rope_interleave", "rotary_emb_interleaved"})) {
-      c.pairing = *given ? interleaved : half;
+    if (c.rotary_dim == 0 && rotary_dim != 0) {
+      fraction_from_ = keys_.last().empty() ? class_default() : "key " + keys_.last();
+      c.rotary_dim = rotary_dim;
     }
-    local_theta_ = keys_.number({"rope_local_base_freq", "local_rope_theta"}).value_or(family_.local_theta);
+    read_pairing();
   }
 
-  bool uses_rope() {
-    bool rotary = !keys_.boolean({"alibi"}).value_or(false);             // Falcon
-    if (!keys_.boolean({"rotary"}).value_or(true)) rotary = false;       // GPT-J
-    if (const Json* embedding = keys_.any("position_embedding_type")) {  // ESM, Granite
-      if (embedding->is_string() && *embedding != "rotary" && *embedding != "rope") {
-        rotary = rotary && *embedding != "nope" && *embedding != "none" && family_.model_type != "esm";
+  void read_theta() {
+    HfContext& c = context_;
+    const Json* listed = keys_.any("rope_theta");
+    if (listed != nullptr && listed->is_array()) {  // one for each layer
+      c.theta = family_->theta;
+      return;
+    }
+    c.theta = keys_.number({"rope_theta", "rotary_emb_base", "global_rope_theta"}).value_or(family_->theta);
+    theta_from_ = keys_.last().empty() ? class_default() : "key " + keys_.last();
+    if (attention_) {
+      c.theta = attention_->number({"rope_theta"}).value_or(c.theta);
+      if (!attention_->last().empty()) theta_from_ = "key " + attention_->last();
+    }
+    if (const std::optional<double> ratio = keys_.number({"rope_ratio"})) {  // ChatGLM
+      c.theta *= *ratio;
+      theta_from_ += " times key " + keys_.last();
+    }
+    if (!keys_.boolean({"original_rope"}).value_or(true)) report_unknown(keys_.path_of("original_rope") + " = false");
+    // InternLM 1: {"base": 10000, "type": "dynamic"}
+    if (const Json* rotary = keys_.any("rotary"); rotary != nullptr && rotary->is_object()) {
+      Keys parts(*rotary, keys_.path() + "rotary.");
+      c.theta = parts.number({"base"}).value_or(c.theta);
+      const std::string type = parts.text({"type"}).value_or("origin");
+      if (type == "dynamic") {
+        internlm_rope_ = {{"rope_type", "dynamic"}, {"factor", parts.number({"scaling_factor"}).value_or(1.0)}};
+      } else if (type != "origin") {
+        reject("key ", parts.path_of("type"), " is ", in_quotes(type), ", which is not known");
       }
     }
-    return rotary;
+  }
+
+  void read_pairing() {
+    context_.pairing = family_->pairing;
+    std::string from = "model type " + model_.model_type;
+    if (const auto given = keys_.boolean({"rope_interleave", "rotary_emb_interleaved"})) {
+      context_.pairing = *given ? interleaved : half;
+      from = "key " + keys_.last();
+    }
+    // Keys that only repeat what the model type says.
+    if (const auto given = keys_.boolean({"rope_interleaved", "rope_traditional"})) {
+      if (*given != (context_.pairing == interleaved)) {
+        reject("key ", keys_.last(), " is ", *given ? "true" : "false", ", but model type ",
+               in_quotes(model_.model_type), " is known with ", *given ? "half" : "interleaved", " pairing");
+      }
+    }
+    note("pairing", from);
   }
 
   void read_kinds() {
@@ -194,22 +340,21 @@ class ConfigReader {
     const Json* parameters = keys_.object("rope_parameters");
     const Json* rope = scaling != nullptr && !scaling->empty() ? scaling : parameters;
     const std::string path = keys_.path() + (rope == scaling && rope != nullptr ? "rope_scaling." : "rope_parameters.");
+    file_says_rope_ = rope != nullptr && !rope->empty();
+    scaled_by_class_ = !keys_.has_null("rope_scaling") && !keys_.has_null("rope_parameters");
     if (rope == nullptr) rope = &none_;
+    if (!internlm_rope_.empty()) rope = &internlm_rope_;
 
-    if (!uses_rope()) {
-      Config config;
-      config.head_dim = context_.head_dim;
-      model_.ropes.push_back({"", false, config, {}});
-      return;
-    }
-    std::vector<LayerKind> kinds = layer_kinds(keys_, family_);
+    LayerKinds found = layer_kinds(keys_, *family_);
+    if (!found.origin.empty()) note("layers", found.origin);
     const bool by_layer_type =
         std::any_of(rope->begin(), rope->end(), [](const Json& value) { return value.is_object(); });
     if (by_layer_type) {
-      read_by_layer_type(*rope, path, kinds);
+      read_by_layer_type(*rope, path, found.kinds);
     } else {
-      read_flat(*rope, path, kinds);
+      read_flat(*rope, path, found.kinds);
     }
+    name_apart();
     merge_alike();
     read_temperature_of_nope_layers();
   }
@@ -223,55 +368,122 @@ class ConfigReader {
     for (const auto& [name, value] : rope.items())
       if (value.is_object()) by_type.ignore(name);
     for (LayerKind& kind : kinds) {
-      const auto entry = rope.find(kind.name);
+      const Kind* differs = family_->kind(kind.name);
+      const std::string name = differs != nullptr && !differs->entry.empty() ? std::string(differs->entry) : kind.name;
+      const auto entry = rope.find(name);
       const bool listed = entry != rope.end();
-      if (listed && entry->is_object()) {
-        add(std::move(kind), *entry, path + kind.name + ".", context_);
-      } else if (listed || rotates_nothing(kind.name)) {
+      if (listed && entry->is_object() && !never_rotates(kind.name)) {
+        add(std::move(kind), *entry, path + name + ".", context_, theta_from_);
+      } else if (listed || never_rotates(kind.name)) {
         add_nope(std::move(kind));
       } else {
-        reject("key ", in_quotes(path + kind.name), " is missing, but there are layers of that type");
+        reject("key ", in_quotes(path + name), " is missing, but there are layers of that type");
       }
     }
     for (const std::string& name : by_type.unread()) report_unknown(by_type.path_of(name));
   }
 
+  bool never_rotates(std::string_view layer_type) {
+    const Kind* differs = family_->kind(layer_type);
+    if (differs == nullptr) return rotates_nothing(layer_type);
+    switch (differs->rotates) {
+      case Kind::Rotates::yes: return false;
+      case Kind::Rotates::no: return true;
+      case Kind::Rotates::unless_window: return !keys_.has_null("sliding_window");
+    }
+    return false;
+  }
+
   void read_flat(const Json& rope, const std::string& path, std::vector<LayerKind>& kinds) {
-    // The keys are checked once, by the first kind that takes them all.
     if (kinds.empty()) kinds.push_back({"", {}});
-    const bool has_window = keys_.has("sliding_window");
-    const double local_theta = local_theta_;
-    for (LayerKind& kind : kinds) {
-      const bool local = kind.name == "sliding_attention";
-      const bool full = kind.name == "full_attention";
-      HfContext context = context_;
-      if (rotates_nothing(kind.name) || kind.name == kNoRope ||
-          (family_.kinds == LayerKinds::local_only && full && has_window)) {
-        add_nope(std::move(kind));
-      } else if (family_.model_type.starts_with("gemma4") && rope.empty()) {
-        add(std::move(kind), local ? gemma4_local_ : gemma4_full_, path, context);
-      } else if (local && family_.kinds == LayerKinds::local_theta) {
-        context.theta = local_theta;
-        add(std::move(kind), none_, path, context);
-      } else if (local && family_.kinds == LayerKinds::local_unscaled) {
-        const Json theta = rope.contains("rope_theta") ? Json{{"rope_theta", rope["rope_theta"]}} : none_;
-        add(std::move(kind), theta, path, context);
-      } else {
-        add(std::move(kind), rope, path, context);
+    std::string scaled_types;
+    if (const Json* types = keys_.array("yarn_only_types")) {
+      for (const Json& type : *types) {
+        if (type.is_string()) scaled_types += " " + type.get<std::string>();
       }
+    }
+    for (LayerKind& kind : kinds) {
+      const Kind* differs = family_->kind(kind.name);
+      if (never_rotates(kind.name)) {
+        add_nope(std::move(kind));
+        continue;
+      }
+      if (!kind.name.empty() && differs == nullptr && !rotates(kind.name) && kind.name != "dense_attention") {
+        reject("layers of type ", in_quotes(kind.name), ": it is not known whether these rotate");
+      }
+      HfContext context = context_;
+      std::string theta_from = theta_from_;
+      const Json* own = &rope;
+      if (differs != nullptr && differs->theta != 0) {
+        context.theta = differs->theta;
+        theta_from = class_default();
+        any_word(differs->theta_keys, [&](std::string_view key) {
+          const std::optional<double> theta = keys_.number({key});
+          if (theta) {
+            context.theta = *theta;
+            theta_from = "key " + keys_.last();
+          }
+          return theta.has_value();
+        });
+      }
+      const bool unscaled =
+          (differs != nullptr && differs->unscaled) || (!scaled_types.empty() && !is_word_of(scaled_types, kind.name));
+      Json changed;
+      if (!file_says_rope_ && scaled_by_class_ && internlm_rope_.empty()) {
+        const std::string_view text = differs != nullptr && !differs->rope.empty() ? differs->rope : family_->rope;
+        if (!text.empty()) {
+          changed = Json::parse(text);
+          if (keys_.has("rope_theta") && changed.contains("rope_theta") && differs == nullptr)
+            changed.erase("rope_theta");
+          own = &changed;
+          note(fact(kind.name, "scaling"), class_default());
+        }
+      } else if (unscaled) {
+        changed = Json::object();
+        if (differs == nullptr || differs->theta == 0) copy_key(rope, "rope_theta", changed);
+        copy_key(rope, "partial_rotary_factor", changed);
+        own = &changed;
+      } else if (differs != nullptr && differs->theta != 0 && rope.contains("rope_theta")) {
+        changed = rope;
+        changed.erase("rope_theta");
+        own = &changed;
+      } else if (differs != nullptr && !differs->rope.empty() && !file_says_rope_) {
+        // "rope_scaling": null beside a class that has rope_parameters by layer type
+        changed = Json::parse(differs->rope);
+        own = &changed;
+      }
+      add(std::move(kind), *own, path, context, theta_from);
     }
   }
 
-  static bool rotates_nothing(std::string_view layer_type) {
-    return layer_type == "linear_attention" || layer_type == "conv" || layer_type == "mamba" ||
-           layer_type == "recurrent" || layer_type == "moe" || layer_type == "mlp";
+  static void copy_key(const Json& from, const char* key, Json& to) {
+    if (from.contains(key)) to[key] = from[key];
   }
 
-  void add(LayerKind&& kind, const Json& rope, const std::string& path, HfContext context) {
+  static std::string fact(const std::string& kind, const char* name) { return kind.empty() ? name : kind + "." + name; }
+
+  void add(LayerKind&& kind, const Json& rope, const std::string& path, HfContext context,
+           const std::string& theta_from) {
+    const Kind* differs = family_->kind(kind.name);
+    if (differs != nullptr) {
+      const int32_t by_key = differs->head_dim_key.empty() ? 0 : small({differs->head_dim_key}, 0);
+      if (by_key != 0 || differs->head_dim != 0) context.head_dim = by_key != 0 ? by_key : differs->head_dim;
+    }
     if (full_head_dim_ != 0 && kind.name == "full_attention") context.head_dim = full_head_dim_;
+    if (kind.theta != 0) context.theta = kind.theta;
+    if (kind.fraction != 0) context.rotary_fraction = kind.fraction;
     Keys keys(rope, path);
     Config config = read_hf_rope(keys, context);
+    if (differs != nullptr && differs->attention_factor != 0 && config.scaling.attention_factor == 0) {
+      config.scaling.attention_factor = differs->attention_factor;
+    }
+    note(fact(kind.name, "theta"), rope.contains("rope_theta") ? "key " + keys.path_of("rope_theta") : theta_from);
+    if (context.rotary_dim == 0 || context.rotary_offset == 0) {
+      note(fact(kind.name, "rotary_dim"),
+           rope.contains("partial_rotary_factor") ? "key " + keys.path_of("partial_rotary_factor") : fraction_from_);
+    }
     read_flash_attention_keys(config);
+    read_qwen_keys(config);
     for (const std::string& name : keys.unread()) report_unknown(keys.path_of(name));
     model_.ropes.push_back({std::move(kind.name), true, config, std::move(kind.layers)});
   }
@@ -291,10 +503,29 @@ class ConfigReader {
     }
   }
 
+  // Qwen 1: beyond seq_length theta grows by alpha = 2^ceil(log2(n / seq_length) + 1) - 1.
+  void read_qwen_keys(Config& config) {
+    if (family_->names != "qwen") return;
+    const double trained = static_cast<double>(keys_.integer({"seq_length"}).value_or(0));
+    const double length = static_cast<double>(options_.seq_len);
+    if (!keys_.boolean({"use_dynamic_ntk"}).value_or(false) || !(trained > 0 && length > trained)) return;
+    config.scaling.type = SIMDROPE_SCALING_NTK;
+    config.scaling.factor = std::max(std::exp2(std::ceil(std::log2(length / trained) + 1)) - 1, 1.0);
+  }
+
   void add_nope(LayerKind&& kind) {
     Config config;
     config.head_dim = context_.head_dim;
     model_.ropes.push_back({std::move(kind.name), false, config, std::move(kind.layers)});
+  }
+
+  // Kinds of one layer type that lists for each layer have split.
+  void name_apart() {
+    for (size_t i = 1; i < model_.ropes.size(); ++i) {
+      size_t same = 0;
+      for (size_t j = 0; j < i; ++j) same += model_.ropes[j].layer_type == model_.ropes[i].layer_type ? 1 : 0;
+      if (same != 0) model_.ropes[i].layer_type += "_" + std::to_string(same + 1);
+    }
   }
 
   // Layer types that all rotate alike are one kind.
@@ -313,14 +544,33 @@ class ConfigReader {
 
   // Llama 4 scales the queries of its NoPE layers.
   void read_temperature_of_nope_layers() {
-    if (!family_.model_type.starts_with("llama4")) return;
+    const simdrope_temperature& temperature = family_->nope_temperature;
+    if (temperature.beta == 0) return;
     const Json* tuning = keys_.any("attn_temperature_tuning");  // a number in early files
     const bool tuned = tuning == nullptr || (*tuning != false && *tuning != 0);
-    const double length = keys_.number({"floor_scale"}).value_or(8192);
-    const double beta = keys_.number({"attn_scale"}).value_or(0.1);
+    const double length = keys_.number({"floor_scale"}).value_or(temperature.length);
+    const double beta = keys_.number({"attn_scale"}).value_or(temperature.beta);
     for (LayerRope& rope : model_.ropes) {
-      if (!rope.rotary && tuned) rope.config.temperature = {beta, length, 1.0};
+      if (!rope.rotary && tuned) rope.config.temperature = {beta, length, temperature.offset};
     }
+  }
+
+  // Sparse attention chooses tokens by heads of its own, which rotate like the last kind of layer.
+  void read_indexer() {
+    const auto told = keys_.boolean({"indexer_rope_interleave"});
+    if (!family_->indexer) return;
+    const int32_t head_dim = small({"index_head_dim"}, 0);
+    if (head_dim == 0 || model_.ropes.empty() || !model_.ropes.back().rotary) return;
+    LayerRope indexer = model_.ropes.back();
+    indexer.layer_type = "indexer";
+    indexer.config.head_dim = head_dim;
+    indexer.config.rotary_offset = family_->window_last ? head_dim - indexer.config.rotary_dim : 0;
+    indexer.config.pairing = told.value_or(family_->indexer_interleaved) ? interleaved : half;
+    if (indexer.config.rotary_dim > head_dim) {
+      reject("key ", keys_.path_of("index_head_dim"), " is ", head_dim, ", less than the ", indexer.config.rotary_dim,
+             " elements that turn");
+    }
+    model_.others.push_back(std::move(indexer));
   }
 
   void report_unknown(const std::string& key) {
@@ -329,71 +579,182 @@ class ConfigReader {
 
   void judge_unknown() {
     std::string list;
+    bool too_much = false;
     for (const std::string& key : unknown_) {
-      if (options_.allow_unknown) model_.warnings.push_back("not understood: key " + key);
+      too_much = too_much || may_decide_too_much(key.substr(key.rfind('.') + 1));
       list += (list.empty() ? "" : ", ") + key;
     }
-    if (!list.empty() && !options_.allow_unknown) reject("not understood: key ", list, " (about RoPE)");
+    if (list.empty()) return;
+    if (options_.allow_unknown && !too_much) {
+      for (const std::string& key : unknown_) model_.warnings.push_back("not understood: key " + key);
+      return;
+    }
+    reject("not understood: key ", list, " (about RoPE; model type ", in_quotes(model_.model_type), "). ",
+           too_much ? "--allow-unknown does not help: it could say which layers rotate, the pairing or the window"
+                    : "--allow-unknown would read the file without it");
   }
 
   Keys keys_;
   std::optional<Keys> attention_;
-  const HfFamily& family_;
+  const Family* family_;
+  const Families& families_;
   const ReadOptions& options_;
   Model& model_;
   HfContext context_;
   int32_t full_head_dim_ = 0;
-  double local_theta_ = 0;
+  bool file_says_rope_ = false;
+  bool scaled_by_class_ = false;  // rope_scaling is absent, not null
+  std::string theta_from_;
+  std::string fraction_from_;
   std::vector<std::string> unknown_;
+  Json internlm_rope_ = Json::object();
   const Json none_ = Json::object();
-  const Json gemma4_local_ = {{"rope_type", "default"}, {"rope_theta", 10000.0}};
-  const Json gemma4_full_ = {{"rope_type", "proportional"}, {"rope_theta", 1000000.0}, {"partial_rotary_factor", 0.25}};
 };
 
-const HfFamily& family_of(const Json& config, const std::string& model_type, const ReadOptions& options, Model& model) {
-  if (config.contains("spatial_merge_size") && config.contains("num_heads")) return kQwenVision;
-  if (const HfFamily* family = find_hf_family(model_type)) return *family;
-  const bool named = !model_type.empty();
-  if (named && !options.allow_unknown) reject("key \"model_type\": ", in_quotes(model_type), " is not known");
-  model.warnings.push_back((named ? "model_type " + in_quotes(model_type) + " is not known" : "no model_type") +
-                           std::string(": half pairing is assumed"));
-  return kUnnamed;
+std::string text_of(const Json& object, const char* key) {
+  const auto at = object.find(key);
+  if (at == object.end() || at->is_null()) return {};
+  if (!at->is_string()) reject("key ", in_quotes(key), " is no string");
+  return at->get<std::string>();
 }
 
-std::string model_type_of(const Json& root, const Json& config) {
-  for (const Json* object : {&config, &root}) {
-    const auto at = object->find("model_type");
-    if (at == object->end() || at->is_null()) continue;
-    if (!at->is_string()) reject("key \"model_type\" is no string");
-    return at->get<std::string>();
+// "LlamaForCausalLM" is model type "llama".
+std::string type_of_architecture(const Json& config, const Families& families) {
+  const auto list = config.find("architectures");
+  if (list == config.end() || !list->is_array() || list->empty() || !(*list)[0].is_string()) return {};
+  std::string name = (*list)[0].get<std::string>();
+  for (const std::string_view suffix : {"ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "Model"}) {
+    if (name.size() > suffix.size() && name.ends_with(suffix)) {
+      name.resize(name.size() - suffix.size());
+      break;
+    }
+  }
+  std::string lower, snake;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const auto c = static_cast<unsigned char>(name[i]);
+    if (std::isupper(c) && i > 0 && std::islower(static_cast<unsigned char>(name[i - 1]))) snake += '_';
+    snake += static_cast<char>(std::tolower(c));
+    lower += static_cast<char>(std::tolower(c));
+  }
+  for (const std::string& candidate : {lower, snake}) {
+    if (families.find(FileType::config_json, candidate) != nullptr) return candidate;
   }
   return {};
+}
+
+// The language model in a larger one, however deep.
+struct Place {
+  const Json* config;
+  std::string path;
+  std::string outer_type;
+  std::vector<std::pair<const Json*, std::string>> around;  // the objects on the way, with their paths
+};
+
+Place find_language_model(const Json& root) {
+  Place place{&root, "", text_of(root, "model_type"), {{&root, ""}}};
+  for (bool nested = true; nested;) {
+    nested = false;
+    for (const std::string_view name : kTextConfigs) {
+      const auto at = place.config->find(name);
+      if (at == place.config->end() || !at->is_object() || at->empty()) continue;
+      if (const std::string type = text_of(*place.config, "model_type"); !type.empty()) place.outer_type = type;
+      place.config = &*at;
+      place.path += std::string(name) + ".";
+      place.around.emplace_back(place.config, place.path);
+      nested = true;
+      break;
+    }
+  }
+  return place;
+}
+
+std::string model_type_of(const Place& place, const Families& families) {
+  if (std::string type = text_of(*place.config, "model_type"); !type.empty()) return type;
+  if (const Family* outer = families.find(FileType::config_json, place.outer_type)) {
+    return outer->text.empty() ? place.outer_type : std::string(outer->text);
+  }
+  if (std::string type = type_of_architecture(*place.config, families); !type.empty()) return type;
+  return place.outer_type;
+}
+
+const Family& family_of(const Json& config, const std::string& type, const Families& families,
+                        const ReadOptions& options, Model& model) {
+  if (config.contains("spatial_merge_size") && config.contains("num_heads")) return kQwenVision;
+  if (const Family* family = families.find(FileType::config_json, type)) return *family;
+  if (!options.family.empty()) {
+    const Family* family = families.find(FileType::config_json, options.family);
+    if (family == nullptr) reject("family ", in_quotes(options.family), " is not known");
+    model.warnings.push_back("model type " + in_quotes(type) + " is not known; read as " + in_quotes(options.family));
+    return *family;
+  }
+  if (type.empty()) {
+    reject("key \"model_type\" is missing, and key \"architectures\" names no known one: the pairing cannot be told");
+  }
+  const std::string nearest = families.nearest(FileType::config_json, type);
+  reject("key \"model_type\": ", in_quotes(type), " is not known",
+         nearest.empty() ? "" : "; the nearest known family is ", nearest.empty() ? "" : in_quotes(nearest),
+         ". --allow-unknown does not help: which layers rotate, the pairing and the window are never assumed; "
+         "--family NAME reads the file as that family");
+}
+
+void check(const Model& model) {
+  for (const std::vector<LayerRope>* ropes : {&model.ropes, &model.others}) {
+    for (const LayerRope& rope : *ropes) {
+      if (!rope.rotary) continue;
+      if (const Result<Rope> compiled = Rope::create(rope.config); !compiled) reject(compiled.status().message());
+    }
+  }
+}
+
+// Vision towers, encoders and talkers beside the language model; those that are not understood are left out.
+void read_others(const Place& place, const Families& families, const ReadOptions& options, Model& model) {
+  for (const auto& [object, path] : place.around) {
+    for (const std::string_view name : kOtherConfigs) {
+      const auto at = object->find(name);
+      if (at == object->end() || !at->is_object()) continue;
+      const Place inner = find_language_model(*at);
+      const std::string key = path + std::string(name);
+      Model part;
+      try {
+        const std::string type = model_type_of(inner, families);
+        if (type.empty() && !inner.config->contains("spatial_merge_size")) continue;
+        const Family& family = family_of(*inner.config, type, families, options, part);
+        ConfigReader(*inner.config, key + "." + inner.path, type, family, families, options, part).read();
+        check(part);
+      } catch (const Rejected& why) {
+        model.origins.push_back({key, std::string("left out: ") + why.what()});
+        continue;
+      }
+      for (LayerRope& rope : part.ropes) {
+        if (!rope.rotary) continue;
+        rope.layer_type = rope.layer_type.empty() ? key : key + "." + rope.layer_type;
+        model.others.push_back(std::move(rope));
+      }
+    }
+  }
 }
 
 // A tree takes many times the memory of its text. Published files have kilobytes.
 constexpr size_t kMaxBytes = size_t{1} << 24;
 
-Model parse(std::string_view json, const ReadOptions& options) {
+}  // namespace
+
+Model parse_hf(std::string_view json, const ReadOptions& options, const Families& families) {
   if (json.size() > kMaxBytes) reject("a config.json of ", json.size(), " bytes is beyond ", kMaxBytes);
   const Json root = parse_json(json);
   if (!root.is_object()) reject("the file holds no JSON object");
-  std::string path;
-  const Json& config = text_config_of(root, path);
+  const Place place = find_language_model(root);
   Model model;
-  const std::string model_type = model_type_of(root, config);
-  const HfFamily& family = family_of(config, model_type, options, model);
-  ConfigReader(config, path, model_type, family, options, model).read();
-  for (const LayerRope& rope : model.ropes) {
-    if (!rope.rotary) continue;
-    if (const Result<Rope> compiled = Rope::create(rope.config); !compiled) reject(compiled.status().message());
-  }
+  const std::string model_type = model_type_of(place, families);
+  const Family& family = family_of(*place.config, model_type, families, options, model);
+  ConfigReader(*place.config, place.path, model_type, family, families, options, model).read();
+  read_others(place, families, options, model);
+  check(model);
   return model;
 }
 
-}  // namespace
-
 Result<Model> parse_hf_config(std::string_view json, const ReadOptions& options) {
-  return guarded([&]() -> Result<Model> { return parse(json, options); });
+  return guarded([&]() -> Result<Model> { return parse_hf(json, options, {}); });
 }
 
 Result<Model> read_hf_config(const std::string& path, const ReadOptions& options) {

@@ -5,21 +5,30 @@
 #include <string>
 #include <vector>
 
-#include "io/hf_families.h"
+#include "io/family.h"
 #include "io/json_keys.h"
 
 namespace simdrope::io {
 
 struct LayerKind {
-  std::string name;
+  std::string name;         // the layer type
   std::vector<int> layers;  // empty: untold
+  // Where config.json lists them for each layer (Step 3.5). 0: as the rest of the file says.
+  double theta = 0;
+  double fraction = 0;
 };
 
-inline constexpr std::string_view kNoRope = "no_rope";
+struct LayerKinds {
+  std::vector<LayerKind> kinds;  // in order of their first layer; none where nothing tells the layers apart
+  std::string origin;            // which key or rule said so
+};
 
-// The kinds in order of their first layer; none where nothing tells the layers apart. With
-// LayerKinds::no_rope_layers they are called "rope" and "no_rope".
-std::vector<LayerKind> layer_kinds(Keys& keys, const HfFamily& family);
+LayerKinds layer_kinds(Keys& keys, const Family& family);
+
+// Layers of such a type have no attention of their own tokens to rotate, in any model.
+bool rotates_nothing(std::string_view layer_type);
+// Types of which it is known that they rotate, unless the family says otherwise.
+bool rotates(std::string_view layer_type);
 
 }  // namespace simdrope::io
 

@@ -18,9 +18,10 @@ double require(Keys& rope, std::string_view name, std::string_view type) {
 }
 
 std::string rope_type_of(Keys& rope, const HfContext& context) {
-  const auto canonical = [](std::string type) {
+  const auto canonical = [&](std::string type) {
     if (type == "su") return std::string("longrope");
-    if (type == "mrope" || type == "axial") return std::string("default");
+    if (type == "mrope" || type == "axial" || type == "mllama4") return std::string("default");
+    if (type == "xdrope") return std::string(rope.has("alpha") ? "dynamic" : "default");  // Hunyuan-VL
     return type;
   };
   const std::optional<std::string> named = rope.text({"rope_type"});
@@ -98,6 +99,45 @@ void read_yarn(Keys& rope, const HfContext& context, simdrope_scaling& s) {
   s.mscale_all_dim = rope.number({"mscale_all_dim"}).value_or(0);
 }
 
+double yarn_magnitude(double factor, double mscale) {
+  return factor <= 1 ? 1.0 : 0.1 * mscale * std::log(factor) + 1.0;
+}
+
+// What vLLM knows of YaRN and transformers does not.
+void read_vllm_yarn(Keys& rope, const HfContext& context, const std::string& type, simdrope_scaling& s) {
+  const double extrapolation = rope.number({"extrapolation_factor"}).value_or(1);
+  if (extrapolation != 1) {
+    reject("key ", rope.path_of("extrapolation_factor"), " is ", extrapolation, "; only 1 is understood");
+  }
+  const double attention = rope.number({"attn_factor"}).value_or(1);
+  if (type == "deepseek_yarn" || type == "deepseek_llama_scaling") {
+    s.attention_factor =
+        yarn_magnitude(s.factor, s.mscale == 0 ? 1 : s.mscale) / yarn_magnitude(s.factor, s.mscale_all_dim) * attention;
+    return;
+  }
+  if (type == "telechat3-yarn") {
+    s.attention_factor = yarn_magnitude(s.factor, 0.7) * attention;
+    return;
+  }
+  if (attention != 1) {
+    context.warnings->push_back("key " + rope.path_of("attn_factor") +
+                                " is not used, as in transformers; vLLM multiplies its attention factor by it");
+  }
+  if (!rope.boolean({"apply_yarn_scaling"}).value_or(true)) s.attention_factor = 1;
+}
+
+// vLLM's and GTE's: inv_freq[i] = theta^(-2i / d) * factor^(-(2i + 2) / d).
+void read_ntk(Keys& rope, int32_t pairs, double theta, simdrope_scaling& s) {
+  const double factor = require(rope, "factor", "ntk");
+  if (!(factor > 0)) reject("key ", rope.path_of("factor"), " is ", factor, ", not above 0");
+  if (rope.has("mixed_b")) reject("key ", rope.path_of("mixed_b"), " is not understood");
+  s.type = SIMDROPE_SCALING_EXPLICIT;
+  s.factor_count = pairs;
+  for (int32_t i = 0; i < pairs; ++i) {
+    s.factors[i] = std::pow(theta, -static_cast<double>(i) / pairs) * std::pow(factor, -(i + 1.0) / pairs);
+  }
+}
+
 void read_longrope(Keys& rope, const HfContext& context, int32_t pairs, simdrope_scaling& s) {
   s.type = SIMDROPE_SCALING_LONGROPE;
   s.factor_count = read_list(rope, "short_factor", pairs, s.factors);
@@ -111,18 +151,18 @@ void read_longrope(Keys& rope, const HfContext& context, int32_t pairs, simdrope
 }
 
 void read_axes(Keys& rope, const HfContext& context, int32_t pairs, simdrope_axes& axes) {
-  const HfFamily& family = *context.family;
+  const Family& family = *context.family;
   std::vector<double> sections;
-  if (const auto given = rope.numbers({"mrope_section"})) {
+  if (const auto given = rope.numbers({"mrope_section", "xdrope_section"})) {
     sections = *given;
-  } else if (family.default_sections[0] != 0) {
-    sections.assign(family.default_sections.begin(), family.default_sections.end());
+  } else if (family.sections[0] != 0) {
+    sections.assign(family.sections.begin(), family.sections.end());
   }
   const bool interleaved_axes =
-      rope.boolean({"mrope_interleaved"}).value_or(family.sections == SIMDROPE_AXES_INTERLEAVED);
+      rope.boolean({"mrope_interleaved", "interleaved"}).value_or(family.layout == SIMDROPE_AXES_INTERLEAVED);
   if (family.grid) {
     axes.count = 2;
-    axes.layout = family.sections;
+    axes.layout = family.layout;
     axes.sections[0] = axes.sections[1] = pairs / 2;
     return;
   }
@@ -131,9 +171,9 @@ void read_axes(Keys& rope, const HfContext& context, int32_t pairs, simdrope_axe
     reject("key ", rope.path_of("mrope_section"), " has ", sections.size(), " numbers, not 2 to ", SIMDROPE_MAX_AXES);
   }
   axes.count = static_cast<int32_t>(sections.size());
-  axes.layout = family.sections == SIMDROPE_AXES_ALTERNATE ? SIMDROPE_AXES_ALTERNATE
-                : interleaved_axes                         ? SIMDROPE_AXES_INTERLEAVED
-                                                           : SIMDROPE_AXES_SECTIONS;
+  axes.layout = family.layout == SIMDROPE_AXES_ALTERNATE ? SIMDROPE_AXES_ALTERNATE
+                : interleaved_axes                       ? SIMDROPE_AXES_INTERLEAVED
+                                                         : SIMDROPE_AXES_SECTIONS;
   double total = 0;
   for (const double section : sections) total += section;
   if (total != pairs) {
@@ -154,9 +194,10 @@ void read_axes(Keys& rope, const HfContext& context, int32_t pairs, simdrope_axe
 
 // Understood, but without effect on the type at hand.
 constexpr std::string_view kOtherTypesKeys[] = {
-    "factor",         "attention_factor", "beta_fast",    "beta_slow",       "mscale",
-    "mscale_all_dim", "truncate",         "alpha",        "low_freq_factor", "high_freq_factor",
-    "short_factor",   "long_factor",      "short_mscale", "long_mscale",     "original_max_position_embeddings"};
+    "attn_factor", "factor",          "attention_factor", "beta_fast",
+    "beta_slow",   "mscale",          "mscale_all_dim",   "truncate",
+    "alpha",       "low_freq_factor", "high_freq_factor", "short_factor",
+    "long_factor", "short_mscale",    "long_mscale",      "original_max_position_embeddings"};
 
 void warn_of_other_types_keys(Keys& rope, const HfContext& context, const std::string& type) {
   for (const std::string& name : rope.unread()) {
@@ -200,14 +241,15 @@ Config read_hf_rope(Keys& rope, const HfContext& context) {
     scaling.type = SIMDROPE_SCALING_LINEAR;
     scaling.factor = require(rope, "factor", type);
   } else if (type == "ntk") {
-    scaling.type = SIMDROPE_SCALING_NTK;
-    scaling.factor = require(rope, "factor", type);
+    read_ntk(rope, pairs, config.theta, scaling);
   } else if (type == "dynamic") {
     read_dynamic(rope, context, scaling);
   } else if (type == "llama3") {
     read_llama3(rope, context, scaling);
-  } else if (type == "yarn") {
+  } else if (type == "yarn" || type == "deepseek_yarn" || type == "deepseek_llama_scaling" ||
+             type == "telechat3-yarn") {
     read_yarn(rope, context, scaling);
+    read_vllm_yarn(rope, context, type, scaling);
   } else if (type == "longrope") {
     read_longrope(rope, context, pairs, scaling);
   } else if (type == "proportional") {

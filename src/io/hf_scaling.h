@@ -8,14 +8,14 @@
 #include <string>
 #include <vector>
 
-#include "io/hf_families.h"
+#include "io/family.h"
 #include "io/json_keys.h"
 
 namespace simdrope::io {
 
 // What the dictionary's surroundings say.
 struct HfContext {
-  const HfFamily* family;
+  const Family* family;
   int32_t head_dim = 0;
   int32_t rotary_offset = 0;
   int32_t rotary_dim = 0;        // 0: head_dim * rotary_fraction
@@ -28,7 +28,8 @@ struct HfContext {
   std::vector<std::string>* warnings = nullptr;
 };
 
-// The Config of the layers that `rope` describes, by the rules of transformers' modeling_rope_utils.py.
+// The Config of the layers that `rope` describes, by the rules of transformers' modeling_rope_utils.py and, for
+// types that only it knows, vLLM's get_rope.
 // Rejects what contradicts itself; keys that remain unread in `rope` were not understood.
 Config read_hf_rope(Keys& rope, const HfContext& context);
 

@@ -62,9 +62,13 @@ OrderedJson rope_parameters(const simdrope_config& config) {
   }
   switch (s.type) {
     case SIMDROPE_SCALING_LINEAR:
-    case SIMDROPE_SCALING_NTK:
-      rope["rope_type"] = s.type == SIMDROPE_SCALING_NTK ? "ntk" : "linear";
+      rope["rope_type"] = "linear";
       rope["factor"] = s.factor;
+      break;
+    case SIMDROPE_SCALING_NTK:  // Hunyuan's way of saying it
+      rope["rope_type"] = "dynamic";
+      rope["factor"] = 1.0;
+      rope["alpha"] = s.factor;
       break;
     case SIMDROPE_SCALING_DYNAMIC:
       rope["rope_type"] = "dynamic";

@@ -23,13 +23,19 @@ bool Keys::has_null(std::string_view name) const {
 
 const Json* Keys::take(Names names, std::string_view& name) {
   const Json* found = nullptr;
-  for (const std::string_view candidate : names) {
+  last_.clear();
+  const auto look = [&](std::string_view candidate) {
     const Json* value = peek(candidate);
-    if (value == nullptr) continue;
+    if (value == nullptr) return;
     read_.emplace(candidate);
-    if (found != nullptr) continue;
+    if (found != nullptr) return;
     found = value;
     name = candidate;
+    last_ = path_of(candidate);
+  };
+  for (const std::string_view candidate : names) {
+    look(candidate);
+    if (const auto own = own_.find(candidate); own != own_.end()) look(own->second);
   }
   return found;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -33,6 +34,10 @@ class Keys {
   const Json* object(std::string_view name);
 
   void ignore(std::string_view name) { read_.emplace(name); }
+  // From now on the key `own` is a synonym of `name`.
+  void rename(std::string_view name, std::string_view own) { own_.emplace(name, own); }
+  // The key that gave the value asked for last, in quotes; "" if it was absent.
+  const std::string& last() const { return last_; }
   bool has(std::string_view name) const { return peek(name) != nullptr; }
   bool has_null(std::string_view name) const;
   std::string path_of(std::string_view name) const;  // in quotes, for a message
@@ -48,6 +53,8 @@ class Keys {
   const Json& object_;
   std::string path_;
   std::set<std::string, std::less<>> read_;
+  std::map<std::string, std::string, std::less<>> own_;
+  std::string last_;
 };
 
 }  // namespace simdrope::io

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <cstring>
 #include <random>
 #include <simdrope/io.hpp>
@@ -86,7 +87,11 @@ TEST_CASE("hf_config: every scaling") {
   CHECK(dynamic.original_max_position == 8192);
   CHECK(dynamic.seq_len == 20000);
 
-  CHECK(llama(R"("rope_scaling": {"type": "ntk", "factor": 2})").scaling.type == SIMDROPE_SCALING_NTK);
+  // vLLM's and GTE's: theta^(-2i / d) * factor^(-(2i + 2) / d).
+  const simdrope_scaling ntk = llama(R"("rope_scaling": {"type": "ntk", "factor": 2})").scaling;
+  CHECK(ntk.type == SIMDROPE_SCALING_EXPLICIT);
+  CHECK(ntk.factors[0] == doctest::Approx(std::pow(2, -2.0 / 64)).epsilon(1e-14));
+  CHECK(ntk.factors[31] == doctest::Approx(std::pow(10000, -62.0 / 64) / 2).epsilon(1e-14));
   const simdrope_scaling alpha =
       llama(R"("rope_scaling": {"type": "dynamic", "factor": 1.0, "alpha": 1000.0})").scaling;
   CHECK(alpha.type == SIMDROPE_SCALING_NTK);
@@ -264,10 +269,22 @@ TEST_CASE("hf_config: what is not understood is named, or warned of") {
 
   io::ReadOptions options;
   options.allow_unknown = true;
-  const io::Model m = parse(R"({"model_type": "zebra", "head_dim": 64, "rope_magic": 1})", options);
-  CHECK(m.ropes[0].config.pairing == simdrope::half);
-  CHECK(m.warnings.size() == 2);
-  CHECK(parse(R"({"head_dim": 64})").warnings.size() == 1);
+  CHECK(parse(R"({"model_type": "llama", "head_dim": 64, "rope_magic": 1})", options).warnings.size() == 1);
+  // What could say which layers rotate, the pairing or the window is never assumed.
+  for (const char* key : {"rope_every_layer", "nope_stride", "rotary_style", "rope_width_dim", "use_rope_magic"}) {
+    const auto model =
+        io::parse_hf_config(R"({"model_type": "llama", "head_dim": 64, ")" + std::string(key) + "\": 1}", options);
+    REQUIRE_FALSE(model.ok());
+    CHECK(model.status().message().find(key) != std::string::npos);
+  }
+  const auto zebra = io::parse_hf_config(R"({"model_type": "zebra", "head_dim": 64})", options);
+  REQUIRE_FALSE(zebra.ok());
+  CHECK(zebra.status().message().find("never assumed") != std::string::npos);
+  options.family = "gptj";
+  CHECK(parse(R"({"model_type": "zebra", "head_dim": 64})", options).ropes[0].config.pairing == simdrope::interleaved);
+  check_refused(R"({"head_dim": 64})", "\"model_type\" is missing");
+  CHECK(parse(R"({"head_dim": 64, "architectures": ["LlamaForCausalLM"]})").find("")->config.head_dim == 64);
+  check_refused(R"({"model_type": "llamma"})", "nearest known family is \"llama\"");
   // A key of another type has no effect, and says so.
   const io::Model beta = parse(R"({"model_type": "llama", "head_dim": 64,
       "rope_scaling": {"type": "linear", "factor": 2, "beta_fast": 32}})");
@@ -283,7 +300,7 @@ TEST_CASE("hf_config: hostile files are refused, and the message names the key o
   check_refused(std::string(100000, '['), "64 levels");
   check_refused("{\"a\": \"\xff\"}", "byte");
   check_refused(R"({"model_type": 1})", "model_type");
-  check_refused(R"({"model_type": "llama"})", "\"head_dim\"");
+  check_refused(R"({"model_type": "orion"})", "\"head_dim\"");
   check_refused(R"({"model_type": "llama", "head_dim": 1e400})", "byte");
   check_refused(R"({"model_type": "llama", "head_dim": 99999999999999999999999})", "\"head_dim\"");
   check_refused(R"({"model_type": "llama", "head_dim": -64})", "\"head_dim\" is -64");

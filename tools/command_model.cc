@@ -1,0 +1,100 @@
+// simdrope model: what a model file says about RoPE, kind of layer by kind of layer, and which key says it.
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "command.h"
+#include "failure.h"
+#include "frequencies.h"
+#include "model_report.h"
+
+namespace simdrope::tool {
+namespace {
+
+struct Arguments {
+  bool json = false;
+  bool allow_unknown = false;
+  bool families = false;
+  std::string file, config, family, plot, compare;
+  int64_t seq_len = 0;
+
+  void AddTo(CLI::App& app) {
+    app.add_option("file", file, "A config.json, a folder with one, or a .gguf");
+    app.add_option("--config", config, "The same");
+    app.add_flag("--allow-unknown", allow_unknown,
+                 "Warn about RoPE keys that are not understood, unless they could say which layers rotate, the pairing "
+                 "or the window");
+    app.add_option("--family", family, "Read a model type that is not known as this one");
+    app.add_option("--seq-len", seq_len, "Current length, for dynamic and longrope scaling");
+    app.add_option("--plot", plot, "Draw wavelength against pair, all kinds of layers, into this .svg");
+    app.add_option("--compare", compare, "Another model file: list where it differs");
+    app.add_flag("--families", families, "List the known model types and architectures");
+  }
+};
+
+io::Model Read(const std::string& path, const Arguments& arguments) {
+  std::error_code error;
+  std::filesystem::path file = path;
+  if (std::filesystem::is_directory(file, error)) file /= "config.json";
+  if (!std::filesystem::exists(file, error)) Fail(path, ": no such file, or no config.json in this folder");
+  io::ReadOptions options;
+  options.allow_unknown = arguments.allow_unknown;
+  options.family = arguments.family;
+  options.seq_len = arguments.seq_len;
+  return Require(io::read_model(file.string(), options), path);
+}
+
+int ListFamilies(const Arguments& arguments) {
+  Json list = Json::array();
+  for (const io::FamilyInfo& family : io::families()) list.push_back(Describe(family));
+  if (arguments.json) {
+    Print(list);
+  } else {
+    for (const Json& family : list) {
+      std::printf("%-11s %-8s %-12s %s\n", family["file"].get<std::string>().c_str(),
+                  family["rope"].get<std::string>().c_str(), family["pairing"].get<std::string>().c_str(),
+                  family["names"].get<std::string>().c_str());
+    }
+  }
+  return 0;
+}
+
+void WriteText(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.close();
+  if (!file) Fail("--plot: cannot write ", path);
+}
+
+int Run(const Arguments& arguments) {
+  if (arguments.families) return ListFamilies(arguments);
+  if (arguments.file.empty() == arguments.config.empty()) Fail("model wants one file: FILE or --config FILE");
+  const std::string path = arguments.file.empty() ? arguments.config : arguments.file;
+  const io::Model model = Read(path, arguments);
+  for (const std::string& warning : model.warnings) std::fprintf(stderr, "simdrope: warning: %s\n", warning.c_str());
+  Json json = Describe(model);
+  if (!arguments.plot.empty()) {
+    WriteText(arguments.plot, Plot(model, model.model_type + " (" + path + ")"));
+    json["plot"] = arguments.plot;
+  }
+  if (!arguments.compare.empty()) json["compare"] = Difference(model, Read(arguments.compare, arguments));
+  if (arguments.json) {
+    Print(json);
+  } else if (!arguments.compare.empty()) {
+    PrintDifference(json["compare"], path, arguments.compare);
+  } else {
+    PrintModel(json);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void AddModel(CLI::App& app, int& exit_code) {
+  AddCommand<Arguments>(app, exit_code, "model",
+                        "What a model file says about RoPE: kinds of layers, and which key or default says it", Run);
+}
+
+}  // namespace simdrope::tool
