@@ -2,7 +2,6 @@
 #include "support.h"
 #include "support/ids.h"
 #include "support/layouts.h"
-#include "support/rows.h"
 
 using namespace testing;
 
@@ -39,8 +38,8 @@ std::string Run(const Case& c, Random* random) {
   job.in = in.qkv;
   job.out = c.in_place ? in.qkv : out.qkv;
   job.inverse = c.inverse;
-  job.q_scale = static_cast<double>(c.q_scale);
-  if (c.output_pairing != SIMDROPE_SAME_PAIRING) job.output_pairing = c.output_pairing;
+  job.q.scale = c.q_scale;
+  if (c.output_pairing != SIMDROPE_SAME_PAIRING) job.window.output_pairing = c.output_pairing;
   FillInputs(job, c.inputs, random);
   simdrope::Options options;
   options.inverse = c.inverse;

@@ -34,14 +34,14 @@ class Reserved {
   int misalignment_;
 };
 
-struct Window {
+struct LargeWindow {
   int head_dim, rotary_dim, offset;
 };
 
 enum class Layout { kBSHD, kBHSD, kFused };  // fused: a token of Q is followed by K's, and that by the next token's
 
 struct LargeCase {
-  Window window;
+  LargeWindow window;
   Format format;
   Pairing pairing;
   Layout layout;
@@ -137,11 +137,11 @@ void CheckSlices(const LargeCase& c, Random* random) {
 }  // namespace
 
 TEST_CASE("large calls, past the caches and with prefetching, give the bytes of small ones") {
-  constexpr Window kWindows[] = {{128, 128, 0}, {192, 64, 128}, {256, 64, 0},  {48, 48, 0}, {80, 80, 0},
-                                 {112, 112, 0}, {96, 96, 0},    {144, 80, 64}, {66, 34, 2}};
+  constexpr LargeWindow kWindows[] = {{128, 128, 0}, {192, 64, 128}, {256, 64, 0},  {48, 48, 0}, {80, 80, 0},
+                                      {112, 112, 0}, {96, 96, 0},    {144, 80, 64}, {66, 34, 2}};
   Random random(21);
   ForEachTarget([&](const simdrope_target&) {
-    for (const Window& window : kWindows) {
+    for (const LargeWindow& window : kWindows) {
       for (const Format format : kFormats) {
         for (const Pairing pairing : {simdrope::half, simdrope::interleaved}) {
           for (const Layout layout : {Layout::kBSHD, Layout::kBHSD, Layout::kFused}) {

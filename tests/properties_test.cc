@@ -5,7 +5,6 @@
 #include "support.h"
 #include "support/ids.h"
 #include "support/layouts.h"
-#include "support/rows.h"
 
 using namespace testing;
 

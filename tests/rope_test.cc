@@ -5,7 +5,6 @@
 #include "angle/phase.h"
 #include "support.h"
 #include "support/precise.h"
-#include "support/rows.h"
 
 using namespace testing;
 

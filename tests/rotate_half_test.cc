@@ -13,10 +13,12 @@ std::string Check(Format in_type, Format out_type, Pairing pairing, int64_t head
   job.SetWindow(static_cast<int>(head_dim), 0, pairing);
   job.in = in.qkv;
   job.out = in_place ? in.qkv : out.qkv;
-  job.row_error = job.row_floor = 0;
   job.row = [&](bool, int64_t, int64_t) {
-    return Row{Action::kRotate, std::vector<double>(static_cast<size_t>(head_dim / 2), 0),
-               std::vector<double>(static_cast<size_t>(head_dim / 2), 1), 1};
+    return Row{Action::kRotate,
+               std::vector<double>(static_cast<size_t>(head_dim / 2), 0),
+               std::vector<double>(static_cast<size_t>(head_dim / 2), 1),
+               0,
+               {}};
   };
   Random random(91);
   FillInputs(job, Inputs::kWide, &random);

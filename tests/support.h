@@ -7,9 +7,8 @@
 #include <simdrope/simdrope.hpp>
 
 #include "support/buffer.h"
-#include "support/formats.h"
+#include "support/call.h"
 #include "support/random.h"
-#include "support/reference.h"
 #include "support/targets.h"
 
 #endif  // SIMDROPE_TESTS_SUPPORT_H_

@@ -2,7 +2,6 @@
 #include <cmath>
 
 #include "support.h"
-#include "support/rows.h"
 
 using namespace testing;
 

@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "onnx.h"
-#include "support/formats.h"
+#include "reference/formats.h"
 
 namespace conformance {
 namespace {
@@ -20,7 +20,7 @@ std::string CompareWith(const Case& c, const OnnxRotary& node, const std::vector
   const Array expected = c.array("expected");
   std::vector<double> values;
   // The origins cast what they expect along with the inputs.
-  for (const double v : expected.values) values.push_back(testing::Rounded(v, node.out));
+  for (const double v : expected.values) values.push_back(simdrope::reference::Rounded(v, node.out));
   const int64_t width = node.input.shape.back(), kept = expected.shape.back();
   return Compare(kept < width ? Leading(got, width, kept) : got, values, ToleranceOf(c, node.out));
 }
@@ -68,7 +68,8 @@ std::string RunRope(const Case& c, const OnnxRotary& node) {
   if (!status) return status.message();
   std::vector<double> got;
   const size_t size = static_cast<size_t>(simdrope::size_of(node.out));
-  for (size_t i = 0; i < x.size(); ++i) got.push_back(testing::Load(static_cast<char*>(out.data) + i * size, node.out));
+  for (size_t i = 0; i < x.size(); ++i)
+    got.push_back(simdrope::reference::Load(static_cast<char*>(out.data) + i * size, node.out));
   return CompareWith(c, node, got);
 }
 
@@ -104,7 +105,7 @@ Outcome RunApply(const Case& c) {
   for (const Format format : also) {
     OnnxRotary other = node;
     other.in = other.out = format;
-    run(testing::NameOf(format), RunNode(c, other));
+    run(simdrope::reference::NameOf(format), RunNode(c, other));
     ++outcome.runs;
   }
   if (c.json().contains("rope") && c.json()["rope"].is_object()) {

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <stdexcept>
 
-#include "support/formats.h"
+#include "reference/formats.h"
 
 namespace conformance {
 namespace {
@@ -44,7 +44,7 @@ Array Case::array(const char* name) const {
       break;
     case io::ElementType::f16:
       for (int64_t i = 0; i < read->size(); ++i) {
-        array.values.push_back(testing::Decoded(read->data<uint16_t>()[i], simdrope::f16));
+        array.values.push_back(simdrope::reference::Decoded(read->data<uint16_t>()[i], simdrope::f16));
       }
       break;
     default: throw std::runtime_error(std::string("array of type ") + io::name_of(read->type));

@@ -1,6 +1,6 @@
 #include "onnx.h"
 
-#include "support/formats.h"
+#include "reference/formats.h"
 
 namespace conformance {
 namespace {
@@ -17,7 +17,8 @@ struct Elements {
   Elements(const Array& array, Format format)
       : bytes(array.values.size() * static_cast<size_t>(simdrope::size_of(format))) {
     const size_t size = static_cast<size_t>(simdrope::size_of(format));
-    for (size_t i = 0; i < array.values.size(); ++i) testing::Store(array.values[i], format, bytes.data() + i * size);
+    for (size_t i = 0; i < array.values.size(); ++i)
+      simdrope::reference::Store(array.values[i], format, bytes.data() + i * size);
   }
 };
 
@@ -105,7 +106,7 @@ simdrope::Result<std::vector<double>> OnnxRotary::Run() const {
   if (!status) return status;
   std::vector<double> values;
   for (size_t i = 0; i < input.values.size(); ++i) {
-    values.push_back(testing::Load(y.data() + i * static_cast<size_t>(simdrope::size_of(out)), out));
+    values.push_back(simdrope::reference::Load(y.data() + i * static_cast<size_t>(simdrope::size_of(out)), out));
   }
   return values;
 }

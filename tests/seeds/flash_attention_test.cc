@@ -5,7 +5,6 @@
 
 #include "support.h"
 #include "support/layouts.h"
-#include "support/rows.h"
 
 using namespace testing;
 
@@ -160,11 +159,13 @@ TEST_CASE("apply_rotary_emb(x, cos, sin, interleaved, inplace, seqlen_offsets, c
           job.SetWindow(rotary_dim, 0, interleaved ? simdrope::interleaved : simdrope::half);
           job.in = job.out = x.qkv;
           job.inverse = conjugate;
-          job.row_error = job.row_floor = 0;
           job.row = [&](bool, int64_t b, int64_t s) {
             const int64_t at = ((offsets_are_tensor ? seqlen_offsets[b] : 7) + s) * (rotary_dim / 2);
-            return Row{Action::kRotate, std::vector<double>(cos.begin() + at, cos.begin() + at + rotary_dim / 2),
-                       std::vector<double>(sin.begin() + at, sin.begin() + at + rotary_dim / 2), 1};
+            return Row{Action::kRotate,
+                       std::vector<double>(cos.begin() + at, cos.begin() + at + rotary_dim / 2),
+                       std::vector<double>(sin.begin() + at, sin.begin() + at + rotary_dim / 2),
+                       0,
+                       {}};
           };
           FillInputs(job, Inputs::kTame, &random);
           simdrope::Options options;

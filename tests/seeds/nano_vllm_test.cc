@@ -1,7 +1,6 @@
 // nano-vllm's rotary layer (nanovllm/layers/rotary_embedding.py), call by call, in simdrope's terms.
 #include "support.h"
 #include "support/layouts.h"
-#include "support/rows.h"
 
 using namespace testing;
 

@@ -12,7 +12,6 @@
 #include "support.h"
 #include "support/ids.h"
 #include "support/layouts.h"
-#include "support/rows.h"
 #include "support/tables.h"
 
 #if SIMDROPE_HAVE_TBB
@@ -97,9 +96,10 @@ class Draw {
     std::snprintf(text, sizeof(text),
                   "q %s to %s; k %s; window %d + %d split %d; pairing %d to %d; source %d; inputs %d; in place %d; "
                   "inverse %d; q_scale %g; axes %d",
-                  tensor(job_.in.q).c_str(), tensor(job_.out.q).c_str(), tensor(job_.in.k).c_str(), job_.rotary_offset,
-                  job_.rotary_dim, job_.split, job_.pairing, job_.output_pairing, static_cast<int>(source_),
-                  static_cast<int>(inputs_), in_place_, job_.inverse, job_.q_scale, config_.axes.count);
+                  tensor(job_.in.q).c_str(), tensor(job_.out.q).c_str(), tensor(job_.in.k).c_str(),
+                  job_.window.rotary_offset, job_.window.rotary_dim, job_.window.split, job_.window.pairing,
+                  job_.window.output_pairing, static_cast<int>(source_), static_cast<int>(inputs_), in_place_,
+                  job_.inverse, static_cast<double>(options_.q.scale), config_.axes.count);
     return text;
   }
 
@@ -216,9 +216,7 @@ class Draw {
     config_.xpos.scale_base = 0;
     config_.temperature.beta = 0;
     job_.SetWindow(2 * pairs_, config_.rotary_offset, config_.pairing);
-    job_.split = config_.split == 0 ? pairs_ : config_.split;
-    job_.row_error = view_.magnitude == 1.0f ? 0 : 2 * kU;
-    job_.row_floor = 0;
+    if (config_.split != 0) job_.window.split = config_.split;
     job_.row = [this](bool, int64_t b, int64_t s) { return RowOfTable(b, s); };
     for (int64_t b = 0; b < shape_.batch; ++b) {
       for (int64_t s = 0; s < shape_.seq; ++s) {
@@ -281,9 +279,7 @@ class Draw {
     in_place_ = from != Layout::kBroadcast && random_.Chance(2);
     if (!in_place_) out_ = MakeTensors(to, shape_, format(), format(), misalignment);
     job_.out = in_place_ ? in_.qkv : out_.qkv;
-    if (options_.output_pairing != SIMDROPE_SAME_PAIRING) job_.output_pairing = options_.output_pairing;
-    job_.inverse = options_.inverse;
-    job_.q_scale = static_cast<double>(options_.q.scale);
+    job_.SetOptions(options_);
   }
 
   std::vector<Buffer*> Buffers() { return BuffersOf(&in_, &out_); }

@@ -1,7 +1,5 @@
 #include "support/tables.h"
 
-#include "support/formats.h"
-
 namespace testing {
 namespace {
 
@@ -80,6 +78,7 @@ size_t DrawnTable::IndexOf(int64_t b, int64_t row, int pair) const {
 
 Row DrawnTable::At(int64_t b, const std::vector<double>& positions, double magnitude) const {
   Row row;
+  row.error = magnitude == 1 ? 0 : kU;
   for (int i = 0; i < pairs_; ++i) {
     const size_t index = IndexOf(b, static_cast<int64_t>(positions[static_cast<size_t>(i)]), i);
     row.cos.push_back(cos_[index] * magnitude);

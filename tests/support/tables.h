@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "support/buffer.h"
+#include "support/call.h"
 #include "support/random.h"
-#include "support/reference.h"
 
 namespace testing {
 

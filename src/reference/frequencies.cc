@@ -1,0 +1,152 @@
+// inv_freq, axes and attention factor of a Config.
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "reference/rows.h"
+
+namespace simdrope::reference {
+namespace {
+
+using Real = long double;
+
+constexpr Real kTurn = 6.283185307179586476925286766559005768L;
+
+// Which section a pair is in, and its number there.
+std::pair<int, int> SectionOf(const simdrope_axes& axes, int pair) {
+  int axis = 0;
+  for (; axis < axes.count - 1 && pair >= axes.sections[axis]; ++axis) pair -= axes.sections[axis];
+  return {axis, pair};
+}
+
+int AxisOf(const simdrope_axes& axes, int pairs, int pair) {
+  if (axes.count == 1) return 0;
+  switch (axes.layout) {
+    case SIMDROPE_AXES_SECTIONS:
+    case SIMDROPE_AXES_RESTART: return SectionOf(axes, pair).first;
+    case SIMDROPE_AXES_INTERLEAVED:
+      for (const int axis : {1, 2}) {
+        if (pair % 3 == axis && pair < 3 * axes.sections[axis]) return axis;
+      }
+      return 0;
+    case SIMDROPE_AXES_ALTERNATE: return pair < axes.sections[1] + axes.sections[2] ? 1 + pair % 2 : 0;
+    case SIMDROPE_AXES_STRIDED: return 2 * pair < pairs ? 0 : 1;
+    case SIMDROPE_AXES_EXPLICIT: return axes.pair_axis[pair];
+  }
+  return 0;
+}
+
+// The part of the way from theta^0 to theta^-1 that pair i stands at: 2 i / dim.
+Real ExponentOf(const simdrope_axes& axes, int pairs, int pair) {
+  if (axes.count > 1 && axes.layout == SIMDROPE_AXES_RESTART) {
+    const auto [axis, number] = SectionOf(axes, pair);
+    return static_cast<Real>(number) / axes.sections[axis];
+  }
+  if (axes.count > 1 && axes.layout == SIMDROPE_AXES_STRIDED) {
+    return static_cast<Real>(2 * pair < pairs ? 2 * pair : 2 * (pair - pairs / 2) + 1) / pairs;
+  }
+  return static_cast<Real>(pair) / pairs;
+}
+
+Real FactorOf(const simdrope_scaling& s, Real otherwise) {
+  if (s.factor > 0) return s.factor;
+  return s.max_position > 0 ? static_cast<Real>(s.max_position) / s.original_max_position : otherwise;
+}
+
+Real ThetaOf(const simdrope_config& config, int dim) {
+  const simdrope_scaling& s = config.scaling;
+  const Real power = dim > 2 ? static_cast<Real>(dim) / (dim - 2) : 1;
+  if (s.type == SIMDROPE_SCALING_NTK) return config.theta * std::pow(static_cast<Real>(s.factor), power);
+  if (s.type != SIMDROPE_SCALING_DYNAMIC) return config.theta;
+  const Real longer = static_cast<Real>(std::max(s.seq_len, s.original_max_position)) / s.original_max_position;
+  return config.theta * std::pow(s.factor * longer - (static_cast<Real>(s.factor) - 1), power);
+}
+
+// How far each pair is interpolated, 0 to 1: not at all where it turns more than beta_fast times in the original
+// length, wholly where fewer than beta_slow times.
+Real YarnRamp(const simdrope_config& config, int dim, int pair) {
+  const simdrope_scaling& s = config.scaling;
+  const auto pair_that_turns = [&](Real times) {
+    return dim * std::log(s.original_max_position / (times * kTurn)) / (2 * std::log(static_cast<Real>(config.theta)));
+  };
+  Real low = pair_that_turns(s.beta_fast > 0 ? s.beta_fast : 32);
+  Real high = pair_that_turns(s.beta_slow > 0 ? s.beta_slow : 1);
+  if (s.truncate) {
+    low = std::floor(low);
+    high = std::ceil(high);
+  }
+  low = std::max<Real>(low, 0);
+  high = std::min<Real>(high, dim - 1);
+  if (low == high) high += 0.001L;
+  return std::clamp<Real>((pair - low) / (high - low), 0, 1);
+}
+
+Real Llama3(const simdrope_scaling& s, Real inv_freq) {
+  const Real turns = s.original_max_position * inv_freq / kTurn;
+  if (turns >= s.high_freq_factor) return inv_freq;
+  if (turns <= s.low_freq_factor) return inv_freq / s.factor;
+  const Real kept = (turns - s.low_freq_factor) / (static_cast<Real>(s.high_freq_factor) - s.low_freq_factor);
+  return inv_freq * (kept + (1 - kept) / s.factor);
+}
+
+bool IsLong(const simdrope_scaling& s) { return s.seq_len > s.original_max_position; }
+
+Real Scaled(const simdrope_config& config, int pairs, int pair, Real inv_freq) {
+  const simdrope_scaling& s = config.scaling;
+  switch (s.type) {
+    case SIMDROPE_SCALING_NONE:
+    case SIMDROPE_SCALING_NTK:
+    case SIMDROPE_SCALING_DYNAMIC: return inv_freq;
+    case SIMDROPE_SCALING_LINEAR: return inv_freq / s.factor;
+    case SIMDROPE_SCALING_LLAMA3: return Llama3(s, inv_freq);
+    case SIMDROPE_SCALING_YARN: {
+      const Real ramp = YarnRamp(config, 2 * pairs, pair);
+      return inv_freq * (1 - ramp) + inv_freq / FactorOf(s, 1) * ramp;
+    }
+    case SIMDROPE_SCALING_LONGROPE: return inv_freq / (IsLong(s) ? s.long_factors : s.factors)[pair];
+    case SIMDROPE_SCALING_PROPORTIONAL:
+      return pair < static_cast<int>(s.proportion * pairs) ? inv_freq / (s.factor > 0 ? s.factor : 1) : 0;
+    case SIMDROPE_SCALING_FREQ_FACTORS: return inv_freq / s.factors[pair] / (s.factor > 0 ? s.factor : 1);
+    case SIMDROPE_SCALING_EXPLICIT: return s.factors[pair];
+  }
+  return inv_freq;
+}
+
+Real YarnMagnitude(Real factor, Real mscale) { return factor <= 1 ? 1 : 0.1L * mscale * std::log(factor) + 1; }
+
+Real AttentionFactorOf(const simdrope_scaling& s) {
+  if (s.attention_factor > 0) return s.attention_factor;
+  if (s.type == SIMDROPE_SCALING_YARN) {
+    const Real factor = FactorOf(s, 1);
+    if (s.mscale > 0 && s.mscale_all_dim > 0) {
+      return YarnMagnitude(factor, s.mscale) / YarnMagnitude(factor, s.mscale_all_dim);
+    }
+    return YarnMagnitude(factor, 1);
+  }
+  if (s.type == SIMDROPE_SCALING_LONGROPE) {
+    const double given = IsLong(s) ? s.long_mscale : s.short_mscale;
+    if (given > 0) return given;
+    const Real factor = FactorOf(s, 1);
+    if (factor <= 1 || s.original_max_position < 2) return 1;
+    return std::sqrt(1 + std::log(factor) / std::log(static_cast<Real>(s.original_max_position)));
+  }
+  return 1;
+}
+
+}  // namespace
+
+Frequencies FrequenciesOf(const simdrope_config& config) {
+  Frequencies frequencies;
+  const int dim = config.rotary_dim > 0 ? config.rotary_dim : config.head_dim - config.rotary_offset;
+  const int pairs = dim / 2;
+  const Real theta = ThetaOf(config, dim);
+  for (int i = 0; i < pairs; ++i) {
+    const Real unscaled = std::pow(theta, -ExponentOf(config.axes, pairs, i));
+    frequencies.inv_freq.push_back(static_cast<double>(Scaled(config, pairs, i, unscaled)));
+    frequencies.axis.push_back(AxisOf(config.axes, pairs, i));
+  }
+  frequencies.attention_factor = static_cast<double>(AttentionFactorOf(config.scaling));
+  return frequencies;
+}
+
+}  // namespace simdrope::reference
