@@ -28,23 +28,24 @@ Implementations AllImplementations() {
 
 std::vector<Absent> AbsentImplementations() {
   std::vector<Absent> absent;
+  // The reasons come from the build, which tried.
 #ifndef HAVE_ROW_FUNCTIONS
   absent.push_back({"rows", "needs -Ddefault_library=both"});
 #endif
 #ifndef HAVE_LOOP_GCC
-  absent.push_back({"loop-gcc", "g++ was not found, or this is a cross build"});
+  absent.push_back({"loop-gcc", WHY_NO_LOOP_GCC});
 #endif
 #ifndef HAVE_LOOP_CLANG
-  absent.push_back({"loop-clang", "clang++ was not found, or this is a cross build"});
+  absent.push_back({"loop-clang", WHY_NO_LOOP_CLANG});
 #endif
 #ifndef HAVE_ONNXRUNTIME
-  absent.push_back({"onnxruntime", "libonnxruntime 1.22 or newer was not found"});
+  absent.push_back({"onnxruntime", WHY_NO_ONNXRUNTIME});
 #endif
 #ifndef HAVE_GGML
-  absent.push_back({"ggml", "libggml was not found"});
+  absent.push_back({"ggml", WHY_NO_GGML});
 #endif
 #ifndef HAVE_TORCH
-  absent.push_back({"torch", "libtorch was not found"});
+  absent.push_back({"torch", WHY_NO_TORCH});
 #endif
   return absent;
 }

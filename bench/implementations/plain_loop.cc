@@ -5,10 +5,18 @@
 namespace simdrope::bench::PLAIN_LOOP {
 namespace {
 
+// Half precision of the compiler's own, if it has any here: clang before 15 has no _Float16 on x86, and its __fp16 can
+// be stored but not passed; without the CPU's conversions (F16C) it calls functions that no library has.
 #if defined(__FLT16_MANT_DIG__)
 using F16 = _Float16;
-#else
-using F16 = __fp16;
+#define PLAIN_LOOP_F16
+#elif defined(__clang__) && (defined(__F16C__) || defined(__ARM_FP16_FORMAT_IEEE))
+struct F16 {
+  __fp16 value;
+  explicit F16(float x) : value(static_cast<__fp16>(x)) {}
+  explicit operator float() const { return static_cast<float>(value); }
+};
+#define PLAIN_LOOP_F16
 #endif
 
 struct Bf16 {
@@ -16,7 +24,9 @@ struct Bf16 {
 };
 
 inline float Value(float x) { return x; }
+#ifdef PLAIN_LOOP_F16
 inline float Value(F16 x) { return static_cast<float>(x); }
+#endif
 inline float Value(Bf16 x) {
   const uint32_t bits = uint32_t{x.bits} << 16;
   float value;
@@ -25,7 +35,9 @@ inline float Value(Bf16 x) {
 }
 
 inline void Set(float& x, float value) { x = value; }
+#ifdef PLAIN_LOOP_F16
 inline void Set(F16& x, float value) { x = static_cast<F16>(value); }
+#endif
 inline void Set(Bf16& x, float value) {
   uint32_t bits;
   __builtin_memcpy(&bits, &value, sizeof bits);
@@ -108,20 +120,28 @@ void RotateAll(const PlainLoop& p) {
   }
 }
 
-}  // namespace
-
 void Rotate(const PlainLoop& p) {
   if (p.format == 0) return RotateAll<float>(p);
+#ifdef PLAIN_LOOP_F16
   if (p.format == 1) return RotateAll<F16>(p);
+#endif
   RotateAll<Bf16>(p);
 }
 
-const char* Compiler() {
-#if defined(__clang__)
-  return __VERSION__;
+#ifdef PLAIN_LOOP_F16
+constexpr bool kHasF16 = true;
 #else
-  return "GCC " __VERSION__;
+constexpr bool kHasF16 = false;
 #endif
-}
+
+#if defined(__clang__)
+constexpr const char* kCompiler = __VERSION__;
+#else
+constexpr const char* kCompiler = "GCC " __VERSION__;
+#endif
+
+}  // namespace
+
+PlainLoopBuild Build() { return {Rotate, kHasF16, kCompiler}; }
 
 }  // namespace simdrope::bench::PLAIN_LOOP

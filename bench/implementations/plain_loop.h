@@ -22,18 +22,22 @@ struct PlainLoop {
   const float* sin;
 };
 
+// What one build of the loop offers.
+struct PlainLoopBuild {
+  void (*rotate)(const PlainLoop&);
+  bool has_f16;  // whether its compiler has a 16-bit float on its target
+  const char* compiler;
+};
+
 namespace loop_scalar {
-void Rotate(const PlainLoop&);
-const char* Compiler();
-}  // namespace loop_scalar
+PlainLoopBuild Build();
+}
 namespace loop_gcc {
-void Rotate(const PlainLoop&);
-const char* Compiler();
-}  // namespace loop_gcc
+PlainLoopBuild Build();
+}
 namespace loop_clang {
-void Rotate(const PlainLoop&);
-const char* Compiler();
-}  // namespace loop_clang
+PlainLoopBuild Build();
+}
 
 }  // namespace simdrope::bench
 

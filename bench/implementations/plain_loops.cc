@@ -11,13 +11,13 @@ namespace {
 
 class Loop : public Implementation {
  public:
-  using Function = void (*)(const PlainLoop&);
-  Loop(std::string name, Function rotate, const char* compiler, bool one_thread)
-      : name_(std::move(name)), rotate_(rotate), compiler_(compiler), one_thread_(one_thread) {}
+  Loop(std::string name, const PlainLoopBuild& build, bool one_thread)
+      : name_(std::move(name)), build_(build), one_thread_(one_thread) {}
 
   std::string name() const override { return name_; }
-  std::string version() const override { return compiler_; }
+  std::string version() const override { return build_.compiler; }
   std::string Refuses(const Case& c) const override {
+    if (c.format == f16 && !build_.has_f16) return "its compiler has no 16-bit float here";
     return one_thread_ && c.threads > 1 ? "shown on one thread only" : "";
   }
 
@@ -54,13 +54,13 @@ class Loop : public Implementation {
       }
     }
     task_ = [this](int index) {
-      for (const PlainLoop& part : parts_[index]) rotate_(part);
+      for (const PlainLoop& part : parts_[index]) build_.rotate(part);
     };
   }
 
   void Run() override {
     if (parts_.size() == 1) {
-      for (const PlainLoop& part : parts_[0]) rotate_(part);
+      for (const PlainLoop& part : parts_[0]) build_.rotate(part);
     } else {
       pool_->Run(task_);
     }
@@ -68,8 +68,7 @@ class Loop : public Implementation {
 
  private:
   std::string name_;
-  Function rotate_;
-  const char* compiler_;
+  PlainLoopBuild build_;
   bool one_thread_;
   Pool* pool_ = nullptr;
   std::vector<std::vector<PlainLoop>> parts_;
@@ -80,12 +79,12 @@ class Loop : public Implementation {
 
 Implementations MakePlainLoops() {
   Implementations implementations;
-  implementations.push_back(std::make_unique<Loop>("loop-scalar", loop_scalar::Rotate, loop_scalar::Compiler(), true));
+  implementations.push_back(std::make_unique<Loop>("loop-scalar", loop_scalar::Build(), true));
 #ifdef HAVE_LOOP_GCC
-  implementations.push_back(std::make_unique<Loop>("loop-gcc", loop_gcc::Rotate, loop_gcc::Compiler(), false));
+  implementations.push_back(std::make_unique<Loop>("loop-gcc", loop_gcc::Build(), false));
 #endif
 #ifdef HAVE_LOOP_CLANG
-  implementations.push_back(std::make_unique<Loop>("loop-clang", loop_clang::Rotate, loop_clang::Compiler(), false));
+  implementations.push_back(std::make_unique<Loop>("loop-clang", loop_clang::Build(), false));
 #endif
   return implementations;
 }
