@@ -137,14 +137,14 @@ TEST_CASE("sizes and addresses that cannot be are refused") {
   CheckRefused(spoiled([](Tensor& t) { t.seq = -4; }), good, "in.q");
   CheckRefused(spoiled([](Tensor& t) { t.heads = -2; }), good, "in.q");
   CheckRefused(spoiled([](Tensor& t) { t.data = nullptr; }), good, "in.q.data is NULL");
-  CheckRefused(spoiled([](Tensor& t) { t.format = static_cast<simdrope_format>(3); }), good, "in.q.format = 3");
+  CheckRefused(spoiled([](Tensor& t) { t.format = static_cast<simdrope_format>(9); }), good, "in.q.format = 9");
   CheckRefused(spoiled([](Tensor& t) { t.batch = t.seq = INT64_MAX; }), good, "overflow");
   CheckRefused(spoiled([](Tensor& t) { t.seq_stride = INT64_MAX; }), good, "overflows");
   CheckRefused(spoiled([](Tensor& t) { t.seq_stride = INT64_MIN; }), good, "overflows");
   CheckRefused(good, spoiled([](Tensor& t) { t.heads = 3; }), "out.q");
   CheckRefused(good, spoiled([](Tensor& t) { t.data = nullptr; }), "out.q.data is NULL");
   CheckRefused(QKV(good, spoiled([](Tensor& t) { t.seq = 3; })), QKV(good, good), "in.k");
-  CheckRefused(QKV(), QKV(), "neither q nor k");
+  CheckRefused(QKV(), QKV(), "none of q, k and v");
   CheckRefused(good, QKV(), "out.q is not");
   CheckRefused(QKV(good, good), QKV(good), "out.k is not");
 }

@@ -1,4 +1,4 @@
-// simdrope's row functions alone, from inside the library: what apply adds to them is the cost of a call.
+// simdrope's kernels of the straight road alone, from inside the library: what apply adds to them is the cost of a call.
 #include <stdexcept>
 
 #include "implementation.h"
@@ -21,7 +21,7 @@ class RowFunctions : public Implementation {
     const impl::Kernels* kernels = nullptr;
     if (impl::FindKernels(&kernels) != SIMDROPE_OK) throw std::runtime_error(simdrope_last_error());
     const Format format = job.c.format;
-    run_ = kernels->rotate[format][format][job.c.pairing][job.c.pairing];
+    run_ = kernels->rotate[format][job.c.pairing];
     calls_.clear();
     for (const TokenView* view : {&job.q, &job.k}) {
       if (view->heads != 0) AddCalls(job, *view);
@@ -29,7 +29,7 @@ class RowFunctions : public Implementation {
   }
 
   void Run() override {
-    for (const impl::RotateRows& rows : calls_) run_(rows);
+    for (const impl::StraightCall& call : calls_) run_(call);
   }
 
  private:
@@ -40,26 +40,26 @@ class RowFunctions : public Implementation {
     const bool by_token = w.layout == Layout::kBSHD;
     const int64_t outer = by_token ? w.tokens() : view.heads;
     const int64_t outer_stride = (by_token ? view.token_stride : view.head_stride) * size;
-    const int64_t row_stride = (by_token ? view.head_stride : view.token_stride) * size;
+    const int64_t head_stride = (by_token ? view.head_stride : view.token_stride) * size;
     const int64_t offset = w.rotary_offset * size;
     for (int64_t i = 0; i < outer; ++i) {
-      impl::RotateRows rows{};
-      rows.in = view.in + i * outer_stride + offset;
-      rows.out = view.out + i * outer_stride + offset;
-      rows.in_stride = rows.out_stride = rows.in_group_stride = rows.out_group_stride = row_stride;
-      rows.in_split = rows.out_split = w.pairs();
-      rows.cos = job.cos + (by_token ? i * w.pairs() : 0);
-      rows.sin = job.sin + (by_token ? i * w.pairs() : 0);
-      rows.angle_stride = w.pairs();
-      rows.groups = static_cast<size_t>(by_token ? 1 : w.tokens());
-      rows.rows = static_cast<size_t>(by_token ? view.heads : 1);
-      rows.pairs = static_cast<size_t>(w.pairs());
-      calls_.push_back(rows);
+      impl::StraightCall call{};
+      call.in = view.in + i * outer_stride + offset;
+      call.out = view.out + i * outer_stride + offset;
+      call.in_head_stride = call.out_head_stride = call.in_token_stride = call.out_token_stride = head_stride;
+      call.split = w.pairs();
+      call.cos = job.cos + (by_token ? i * w.pairs() : 0);
+      call.sin = job.sin + (by_token ? i * w.pairs() : 0);
+      call.cos_sin_stride = w.pairs();
+      call.tokens = static_cast<size_t>(by_token ? 1 : w.tokens());
+      call.heads = static_cast<size_t>(by_token ? view.heads : 1);
+      call.pairs = static_cast<size_t>(w.pairs());
+      calls_.push_back(call);
     }
   }
 
-  impl::RotateFunction run_ = nullptr;
-  std::vector<impl::RotateRows> calls_;
+  impl::StraightFunction run_ = nullptr;
+  std::vector<impl::StraightCall> calls_;
 };
 
 }  // namespace

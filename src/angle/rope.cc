@@ -57,7 +57,10 @@ float RoundedInvFreq(simdrope_precision precision, double inv_freq) {
 
 template <class T>
 bool Allocate(int32_t count, std::unique_ptr<T[]>* array) {
-  array->reset(new (std::nothrow) T[static_cast<size_t>(count)]);
+  // Kernels read whole vectors (kCosSinPadding).
+  constexpr size_t kPadding = 16;
+  const size_t padded = (static_cast<size_t>(count) + kPadding - 1) / kPadding * kPadding;
+  array->reset(new (std::nothrow) T[padded]());
   return *array != nullptr;
 }
 

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <new>
 
+#include "core/checked.h"
+#include "core/format.h"
 #include "core/status.h"
-#include "core/tensor.h"
 #include "exec/compute.h"
 #include "kernels/kernels.h"
 
@@ -19,10 +20,10 @@ simdrope_status MakeBlock(const simdrope_rope& rope, simdrope_format format, int
   const int32_t pairs = rope.window.pairs();
   const int64_t tables = rope.has_xpos() ? 4 : 2;
   const int64_t scales = rope.has_temperature() ? 1 : 0;
-  const int64_t row_bytes = tables * pairs * static_cast<int64_t>(SizeOf(format)) + scales * int64_t{sizeof(float)};
+  const int64_t row_bytes = tables * pairs * SizeOf(format) + scales * int64_t{sizeof(float)};
   int64_t bytes;
   std::unique_ptr<CacheBlock> block(new (std::nothrow) CacheBlock);
-  if (block != nullptr && !__builtin_mul_overflow(rows, row_bytes, &bytes)) {
+  if (block != nullptr && CheckedMul(rows, row_bytes, &bytes)) {
     block->memory.reset(new (std::nothrow) char[static_cast<size_t>(bytes)]);
   }
   if (block == nullptr || block->memory == nullptr) {
@@ -39,7 +40,7 @@ simdrope_status MakeBlock(const simdrope_rope& rope, simdrope_format format, int
   if (scales != 0) output.query_scale = reinterpret_cast<float*>(take(rows * int64_t{sizeof(float)}));
   const auto take_table = [&] {
     simdrope_table table = SIMDROPE_TABLE_INIT;
-    const int64_t table_bytes = rows * pairs * static_cast<int64_t>(SizeOf(format));
+    const int64_t table_bytes = rows * pairs * SizeOf(format);
     table.cos = take(table_bytes);
     table.sin = take(table_bytes);
     table.format = format;
@@ -55,7 +56,9 @@ simdrope_status MakeBlock(const simdrope_rope& rope, simdrope_format format, int
   if (rope.has_xpos()) output.key_table = take_table();
   const simdrope_positions from_zero = SIMDROPE_POSITIONS_INIT;
   const simdrope_options options = SIMDROPE_OPTIONS_INIT;
-  SIMDROPE_TRY(ComputeCosSin(rope, from_zero, 1, rows, output, options));
+  const Kernels* kernels;
+  SIMDROPE_TRY(FindKernels(&kernels));
+  ComputeCosSin(*kernels, rope, from_zero, rows, output, options);
   block->view.table = output.table;
   block->view.key_table = output.key_table;
   block->view.query_scale = output.query_scale;

@@ -4,11 +4,13 @@
 
 #include <simdrope/simdrope.h>
 
+#include "kernels/kernels.h"
+
 namespace simdrope::impl {
 
-// simdrope_compute_cos_sin.
-simdrope_status ComputeCosSin(const simdrope_rope& rope, const simdrope_positions& positions, int64_t batch,
-                              int64_t seq, const simdrope_cos_sin_output& output, const simdrope_options& options);
+// A checked simdrope_compute_cos_sin.
+void ComputeCosSin(const Kernels& kernels, const simdrope_rope& rope, const simdrope_positions& positions, int64_t seq,
+                   const simdrope_cos_sin_output& output, const simdrope_options& options);
 
 }  // namespace simdrope::impl
 

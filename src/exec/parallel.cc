@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <atomic>
 
-#include "core/status.h"
+#include "exec/machine.h"
 
 #if SIMDROPE_HAVE_TBB
 #include <oneapi/tbb/parallel_for.h>
@@ -14,18 +14,7 @@
 namespace simdrope::impl {
 namespace {
 
-// What one thread gets done in cache while oneTBB wakes others: 5 to 7 us at 60 GB/s, measured on a virtual machine of
-// Emerald Rapids' kind.
-constexpr int64_t kWakingBytes = 320 * 1024;
-
-constexpr int64_t kMinBytesPerPart = 64 * 1024;
 constexpr int64_t kMaxParts = 1024;
-
-// A thread that wakes late leaves its parts to the others; so does a slower one (of another kind, or that a virtual
-// machine's neighbour slows down), for which large calls have smaller parts.
-constexpr int64_t kLeastPartsPerThread = 4;
-constexpr int64_t kMostPartsPerThread = 16;
-constexpr int64_t kBytesPerPart = 512 * 1024;
 
 }  // namespace
 
@@ -58,24 +47,12 @@ void ParallelFor(int64_t count, void (*body)(void* context, int64_t index), void
 
 #endif
 
-simdrope_status CheckThreads(const simdrope_options& options) {
-  if (options.threads < 0) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "options.threads = %d must be >= 0", options.threads);
-  }
-  if (options.slice_count < 0 ||
-      (options.slice_count > 0 && (options.slice_index < 0 || options.slice_index >= options.slice_count))) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "options.slice_index = %lld is not in [0, slice_count = %lld)",
-                static_cast<long long>(options.slice_index), static_cast<long long>(options.slice_count));
-  }
-  return SIMDROPE_OK;
-}
-
-int64_t PartsFor(const simdrope_options& options, int64_t size, int64_t bytes) {
+int64_t PartsFor(const Split& split, int64_t size, int64_t bytes) {
   // Without asking TBB, which costs as much as a small call.
-  if (options.threads == 1 || bytes <= kWakingBytes) return 1;
+  if (split.threads == 1 || bytes <= kWakingBytes) return 1;
   const int64_t arena = MaxThreads();
-  const bool limited = options.threads > 0 && options.threads < arena;
-  const int64_t threads = limited ? options.threads : arena;
+  const bool limited = split.threads > 0 && split.threads < arena;
+  const int64_t threads = limited ? split.threads : arena;
   if (bytes <= kWakingBytes + bytes / threads) return 1;
   // A limit below the arena's is kept by having no more parts.
   const int64_t parts =

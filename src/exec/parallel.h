@@ -31,23 +31,27 @@ int MaxThreads();
 // Calls body(context, i) for i in [0, count), on the caller's TBB arena if there is TBB.
 void ParallelFor(int64_t count, void (*body)(void* context, int64_t index), void* context);
 
-// options.threads and slices are meaningful.
-simdrope_status CheckThreads(const simdrope_options& options);
+// How a call is divided: simdrope_options' fields.
+struct Split {
+  int threads;
+  int64_t slice_index;
+  int64_t slice_count;
+};
 
 // How many parts a call that touches `bytes` in `size` indivisible items is worth splitting into.
-int64_t PartsFor(const simdrope_options& options, int64_t size, int64_t bytes);
+int64_t PartsFor(const Split& split, int64_t size, int64_t bytes);
 
-// Runs body(range) over all of [0, size), or the options' slice of it, in parallel where that pays.
+// Runs body(range) over all of [0, size), or the slice of it, in parallel where that pays.
 template <class Body>
-void ForRanges(const simdrope_options& options, int64_t size, int64_t grain, int64_t bytes, const Body& body) {
-  if (options.slice_count > 0) {
-    body(Slice(size, grain, options.slice_index, options.slice_count));
+void ForRanges(const Split& split, int64_t size, int64_t grain, int64_t bytes, const Body& body) {
+  if (split.slice_count > 0) {
+    body(Slice(size, grain, split.slice_index, split.slice_count));
     return;
   }
   struct Context {
     const Body* body;
     int64_t size, grain, parts;
-  } context{&body, size, grain, PartsFor(options, size, bytes)};
+  } context{&body, size, grain, PartsFor(split, size, bytes)};
   if (context.parts == 1) {
     body(Range{0, size});
     return;

@@ -6,11 +6,21 @@
 
 namespace simdrope::impl {
 
+// An I32 or I64.
+inline int64_t IntegerAt(const void* data, simdrope_index_type type, int64_t index) {
+  if (type == SIMDROPE_INDEX_I32) return static_cast<const int32_t*>(data)[index];
+  return static_cast<const int64_t*>(data)[index];
+}
+
 inline bool IsReal(simdrope_index_type type) { return type == SIMDROPE_INDEX_F32 || type == SIMDROPE_INDEX_F64; }
 
-// The sizes and pointers of `p` fit `batch` sequences of `seq` tokens; cu_seqlens is in order; no
-// sum of start, offset and id overflows; real ids are finite.
-simdrope_status CheckPositions(const simdrope_positions& p, int64_t batch, int64_t seq);
+inline double RealAt(const void* data, simdrope_index_type type, int64_t index) {
+  if (type == SIMDROPE_INDEX_F32) return static_cast<double>(static_cast<const float*>(data)[index]);
+  return static_cast<const double*>(data)[index];
+}
+
+// Whether the id of token (b, s), b an entry of ids, marks it as padding.
+bool IsPaddingAt(const simdrope_positions& p, int64_t b, int64_t s);
 
 // Whether every batch entry has the same positions.
 bool IsSharedByBatch(const simdrope_positions& p);
@@ -51,17 +61,6 @@ class TokenPositions {
   int64_t base_ = 0;      // start + offset
   int64_t in_sequence_ = 0;
 };
-
-// The smallest and largest position over all tokens (but padding) and all axes; false if there are
-// none. For integer positions.
-struct PositionRange {
-  int64_t least;
-  int64_t greatest;
-};
-bool RangeOf(const simdrope_positions& p, int64_t batch, int64_t seq, int32_t axes, PositionRange* range);
-
-// The largest magnitude of a real position, 0 if there are none.
-double RealReach(const simdrope_positions& p, int64_t batch, int64_t seq, int32_t axes);
 
 }  // namespace simdrope::impl
 

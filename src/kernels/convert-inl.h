@@ -169,11 +169,11 @@ HWY_INLINE hn::Vec<Halves<D>> F16OfFloat([[maybe_unused]] D d, hn::Vec<D> v) {
 
 // ---- stores
 
-// Past the caches if kPastCaches, where the vector is not too small for that. `p` is aligned to it then, or to 32 bytes
-// if it holds 16-bit elements.
-template <bool kPastCaches, class V, class D, class T>
+// Non-temporally if kNonTemporal and the vector has at least 16 bytes. `p` is aligned to the vector then, or to 32
+// bytes if it holds 16-bit elements.
+template <bool kNonTemporal, class V, class D, class T>
 HWY_INLINE void StoreVector(V v, D d, T* p) {
-  constexpr bool kStreams = kPastCaches && HWY_TARGET != HWY_SCALAR && hn::MaxLanes(D()) * sizeof(T) >= 16;
+  constexpr bool kStreams = kNonTemporal && HWY_TARGET != HWY_SCALAR && hn::MaxLanes(D()) * sizeof(T) >= 16;
 #if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
   if constexpr (kStreams && sizeof(T) == 2 && hn::MaxLanes(D()) > 16) {
     const hn::Half<D> dh;
@@ -203,33 +203,52 @@ HWY_INLINE hn::Vec<D> LoadFloats(D d, const Bf16* p) {
   return FromLowerHalf(d, hn::PromoteTo(Words<D>(), hn::LoadU(Halves<D>(), Bits(p))));
 }
 
-template <NaNs kNaNs, bool kPastCaches, class D>
+template <NaNs kNaNs, bool kNonTemporal, class D>
 HWY_INLINE void StoreFloats(hn::Vec<D> v, D d, float* p) {
-  StoreVector<kPastCaches>(v, d, p);
+  StoreVector<kNonTemporal>(v, d, p);
 }
-template <NaNs kNaNs, bool kPastCaches, class D>
+template <NaNs kNaNs, bool kNonTemporal, class D>
 HWY_INLINE void StoreFloats(hn::Vec<D> v, D d, F16* p) {
-  StoreVector<kPastCaches>(F16OfFloat(d, v), Halves<D>(), Bits(p));
+  StoreVector<kNonTemporal>(F16OfFloat(d, v), Halves<D>(), Bits(p));
 }
-template <NaNs kNaNs, bool kPastCaches, class D>
+template <NaNs kNaNs, bool kNonTemporal, class D>
 HWY_INLINE void StoreFloats(hn::Vec<D> v, D d, Bf16* p) {
-  StoreVector<kPastCaches>(Narrow(d, hn::ShiftRight<16>(RoundToUpperHalf<kNaNs>(d, v))), Halves<D>(), Bits(p));
+  StoreVector<kNonTemporal>(Narrow(d, hn::ShiftRight<16>(RoundToUpperHalf<kNaNs>(d, v))), Halves<D>(), Bits(p));
 }
 
 // Two vectors, one after the other.
-template <NaNs kNaNs, bool kPastCaches, class D, class T>
+template <NaNs kNaNs, bool kNonTemporal, class D, class T>
 HWY_INLINE void StoreTwo(hn::Vec<D> first, hn::Vec<D> second, D d, T* p) {
-  StoreFloats<kNaNs, kPastCaches>(first, d, p);
-  StoreFloats<kNaNs, kPastCaches>(second, d, p + hn::Lanes(d));
+  StoreFloats<kNaNs, kNonTemporal>(first, d, p);
+  StoreFloats<kNaNs, kNonTemporal>(second, d, p + hn::Lanes(d));
 }
 #if HWY_TARGET != HWY_SCALAR
 // Narrowed together, by one shuffle.
-template <NaNs kNaNs, bool kPastCaches, class D>
+template <NaNs kNaNs, bool kNonTemporal, class D>
 HWY_INLINE void StoreTwo(hn::Vec<D> first, hn::Vec<D> second, D d, Bf16* p) {
   const TwoHalves<D> d16;
   const auto low = hn::BitCast(d16, RoundToUpperHalf<kNaNs>(d, first));
   const auto high = hn::BitCast(d16, RoundToUpperHalf<kNaNs>(d, second));
-  StoreVector<kPastCaches>(hn::ConcatOdd(d16, high, low), d16, Bits(p));
+  StoreVector<kNonTemporal>(hn::ConcatOdd(d16, high, low), d16, Bits(p));
+}
+#endif
+
+#if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
+// A cache line of consecutive elements, non-temporally; `p` is aligned to it.
+template <class D>
+HWY_INLINE void StoreLine(D d, const hn::Vec<D>* v, float* p) {
+  constexpr size_t kLanes = hn::MaxLanes(D());
+  for (size_t i = 0; i < 64 / sizeof(float); i += kLanes) hn::Stream(v[i / kLanes], d, p + i);
+}
+template <class D>
+HWY_INLINE void StoreLine(D d, const hn::Vec<D>* v, F16* p) {
+  constexpr size_t kLanes = hn::MaxLanes(D());
+  const TwoHalves<D> dh;
+  for (size_t i = 0; i < 64 / sizeof(F16); i += 2 * kLanes) {
+    const auto low = F16OfFloat(d, v[i / kLanes]);
+    const auto high = F16OfFloat(d, v[i / kLanes + 1]);
+    hn::Stream(hn::Combine(dh, high, low), dh, Bits(p + i));
+  }
 }
 #endif
 
@@ -261,24 +280,24 @@ HWY_INLINE void LoadInterleaved(D d, const Bf16* p, hn::Vec<D>& x, hn::Vec<D>& y
 }
 #endif
 
-template <NaNs kNaNs, bool kPastCaches, class D>
+template <NaNs kNaNs, bool kNonTemporal, class D>
 HWY_INLINE void StoreInterleaved(hn::Vec<D> x, hn::Vec<D> y, D d, float* p) {
   hn::StoreInterleaved2(x, y, d, p);
 }
-template <NaNs kNaNs, bool kPastCaches, class D>
+template <NaNs kNaNs, bool kNonTemporal, class D>
 HWY_INLINE void StoreInterleaved(hn::Vec<D> x, hn::Vec<D> y, D d, F16* p) {
   hn::StoreInterleaved2(F16OfFloat(d, x), F16OfFloat(d, y), Halves<D>(), Bits(p));
 }
 #if HWY_TARGET != HWY_SCALAR
-template <NaNs kNaNs, bool kPastCaches, class D>
+template <NaNs kNaNs, bool kNonTemporal, class D>
 HWY_INLINE void StoreInterleaved(hn::Vec<D> x, hn::Vec<D> y, D d, Bf16* p) {
-  StoreVector<kPastCaches>(hn::BitCast(TwoHalves<D>(), RoundToWords<kNaNs>(d, x, y)), TwoHalves<D>(), Bits(p));
+  StoreVector<kNonTemporal>(hn::BitCast(TwoHalves<D>(), RoundToWords<kNaNs>(d, x, y)), TwoHalves<D>(), Bits(p));
 }
 #else
-template <NaNs kNaNs, bool kPastCaches, class D>
+template <NaNs kNaNs, bool kNonTemporal, class D>
 HWY_INLINE void StoreInterleaved(hn::Vec<D> x, hn::Vec<D> y, D d, Bf16* p) {
-  StoreFloats<kNaNs, kPastCaches>(x, d, p);
-  StoreFloats<kNaNs, kPastCaches>(y, d, p + 1);
+  StoreFloats<kNaNs, kNonTemporal>(x, d, p);
+  StoreFloats<kNaNs, kNonTemporal>(y, d, p + 1);
 }
 #endif
 

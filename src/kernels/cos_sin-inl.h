@@ -7,9 +7,11 @@
 #define SIMDROPE_COS_SIN_INL_H_
 #endif
 
+#include <cstring>
+
 #include "hwy/highway.h"
+#include "kernels/arguments.h"
 #include "kernels/doubles-inl.h"
-#include "kernels/kernels.h"
 #include "kernels/vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -19,7 +21,7 @@ namespace HWY_NAMESPACE {
 template <class D>
 using DU64 = hn::RebindToUnsigned<D>;
 
-// Angles are in units of 2^-64 turn, in two parts: a multiple of a quarter turn in the top two bits of an
+// Phases are in units of 2^-64 turn, in two parts: a multiple of a quarter turn in the top two bits of an
 // integer whose other bits do not count, and x within an eighth of a turn, give or take a rounding.
 template <class D>
 using Quarter = f64::Vec<DU64<D>>;
@@ -129,7 +131,7 @@ struct OfTurns {
   }
 };
 
-struct OfAngles {
+struct OfRadians {
   const float* radians;  // below 2^48
   // a / (pi / 2) with 2 / pi = c0 + c1 + c2: the products of a float with c0 and c1 are exact, and
   // so is the removal of their integer parts.
@@ -150,42 +152,39 @@ struct OfAngles {
   }
 };
 
-template <class Source, bool kScaled>
-struct CosSinBody {
-  const Source& source;
-  Magnitude magnitude;
-  float* cos;
-  float* sin;
-
-  template <class D>
-  HWY_INLINE void operator()(D d, size_t i) const {
-    const hn::Rebind<float, D> d32;
-    Quarter<D> quarter;
-    f64::Vec<D> x, cos_x, sin_x;
-    source(d, i, quarter, x);
-    CosSinOf(d, quarter, x, cos_x, sin_x);
-    if constexpr (kScaled) {
-      auto m = f64::Set(d, magnitude.factor);
-      if (magnitude.pair_factor != nullptr) m = f64::Mul(m, f64::LoadU(d, magnitude.pair_factor + i));
-      cos_x = f64::Mul(cos_x, m);
-      sin_x = f64::Mul(sin_x, m);
-    }
-    f64::StoreU(f64::DemoteTo(d32, cos_x), d32, cos + i);
-    f64::StoreU(f64::DemoteTo(d32, sin_x), d32, sin + i);
-  }
-};
-
+// Whole vectors; the last one by way of a buffer where the row ends within it, so that there is one copy of the code.
+// What the sources read is there up to a multiple of kMaxDoubles.
 template <class Source>
 HWY_INLINE void CosSinRow(const Source& source, Magnitude magnitude, size_t pairs, float* cos, float* sin) {
-  if (magnitude.factor == 1.0 && magnitude.pair_factor == nullptr) {
-    ForVectors<double, kMaxDoubles>(0, pairs, CosSinBody<Source, false>{source, magnitude, cos, sin});
-  } else {
-    ForVectors<double, kMaxDoubles>(0, pairs, CosSinBody<Source, true>{source, magnitude, cos, sin});
+  const hn::CappedTag<double, kMaxDoubles> d;
+  const hn::Rebind<float, decltype(d)> d32;
+  const size_t lanes = hn::Lanes(d);
+  const auto factor = f64::Set(d, magnitude.factor);
+  for (size_t i = 0; i < pairs; i += lanes) {
+    Quarter<decltype(d)> quarter;
+    f64::Vec<decltype(d)> x, cos_x, sin_x;
+    source(d, i, quarter, x);
+    CosSinOf(d, quarter, x, cos_x, sin_x);
+    auto m = factor;  // a factor of 1 changes no bit
+    if (magnitude.pair_factor != nullptr) m = f64::Mul(m, f64::LoadU(d, magnitude.pair_factor + i));
+    const auto cos_rounded = f64::DemoteTo(d32, f64::Mul(cos_x, m));
+    const auto sin_rounded = f64::DemoteTo(d32, f64::Mul(sin_x, m));
+    if (i + lanes <= pairs) {
+      f64::StoreU(cos_rounded, d32, cos + i);
+      f64::StoreU(sin_rounded, d32, sin + i);
+    } else {
+      alignas(64) float last[2][kMaxDoubles];
+      f64::StoreU(cos_rounded, d32, last[0]);
+      f64::StoreU(sin_rounded, d32, last[1]);
+      std::memcpy(cos + i, last[0], (pairs - i) * sizeof(float));
+      std::memcpy(sin + i, last[1], (pairs - i) * sizeof(float));
+    }
   }
 }
 
 inline void CosSinOfPhases(const PhaseRows& rows, Magnitude magnitude, size_t pairs, float* cos, float* sin) {
-  alignas(64) uint64_t phases[SIMDROPE_MAX_PAIRS];
+  HWY_DASSERT(pairs <= kCosSinChunk);
+  alignas(64) uint64_t phases[kCosSinChunk];
   CosSinRow(OfPhases{rows, phases}, magnitude, pairs, cos, sin);
   double real_position = rows.real_position;
   for (size_t r = 1; r < rows.rows; ++r) {
@@ -198,8 +197,8 @@ inline void CosSinOfPhases(const PhaseRows& rows, Magnitude magnitude, size_t pa
 inline void CosSinOfTurns(const double* turns, Magnitude magnitude, size_t pairs, float* cos, float* sin) {
   CosSinRow(OfTurns{turns}, magnitude, pairs, cos, sin);
 }
-inline void CosSinOfAngles(const float* radians, Magnitude magnitude, size_t pairs, float* cos, float* sin) {
-  CosSinRow(OfAngles{radians}, magnitude, pairs, cos, sin);
+inline void CosSinOfRadians(const float* radians, Magnitude magnitude, size_t pairs, float* cos, float* sin) {
+  CosSinRow(OfRadians{radians}, magnitude, pairs, cos, sin);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -7,32 +7,21 @@
 #define HWY_TARGET_INCLUDE "kernels/kernels.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "kernels/arrange-inl.h"
 #include "kernels/cos_sin-inl.h"
-#include "kernels/lines-inl.h"
-#include "kernels/rotate-inl.h"
+#include "kernels/cos_sin_order-inl.h"
+#include "kernels/straight-inl.h"
+#include "kernels/tile_table-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace simdrope::impl {
 namespace HWY_NAMESPACE {
 
-template <class In, class Out>
-constexpr void FillTypes(Kernels& k, simdrope_format in, simdrope_format out) {
-  RotateFunction(&r)[2][2] = k.rotate[in][out];
-  r[0][0] = &Rotate<In, Out, SIMDROPE_HALF, SIMDROPE_HALF>;
-  r[0][1] = &Rotate<In, Out, SIMDROPE_HALF, SIMDROPE_INTERLEAVED>;
-  r[1][0] = &Rotate<In, Out, SIMDROPE_INTERLEAVED, SIMDROPE_HALF>;
-  r[1][1] = &Rotate<In, Out, SIMDROPE_INTERLEAVED, SIMDROPE_INTERLEAVED>;
-  k.copy[in][out] = &Copy<In, Out>;
-}
-
-template <class In>
-constexpr void FillOutputs(Kernels& k, simdrope_format in) {
-  k.can_go_past_caches[in][0] = &CanGoPastCaches<In, SIMDROPE_HALF>;
-  k.can_go_past_caches[in][1] = &CanGoPastCaches<In, SIMDROPE_INTERLEAVED>;
-  FillTypes<In, float>(k, in, SIMDROPE_F32);
-  FillTypes<In, F16>(k, in, SIMDROPE_F16);
-  FillTypes<In, Bf16>(k, in, SIMDROPE_BF16);
+template <class T>
+constexpr void FillStraight(Kernels& k, simdrope_format format) {
+  k.rotate[format][SIMDROPE_HALF] = &RotateStraight<T, SIMDROPE_HALF>;
+  k.rotate[format][SIMDROPE_INTERLEAVED] = &RotateStraight<T, SIMDROPE_INTERLEAVED>;
+  k.can_be_non_temporal[format][SIMDROPE_HALF] = &CanBeNonTemporal<T, SIMDROPE_HALF>;
+  k.can_be_non_temporal[format][SIMDROPE_INTERLEAVED] = &CanBeNonTemporal<T, SIMDROPE_INTERLEAVED>;
 }
 
 // Whether MulAdd rounds once: then the square of 1 + e keeps its e * e.
@@ -46,15 +35,16 @@ bool IsFused() {
 
 constexpr Kernels MakeKernels() {
   Kernels k{};
-  FillOutputs<float>(k, SIMDROPE_F32);
-  FillOutputs<F16>(k, SIMDROPE_F16);
-  FillOutputs<Bf16>(k, SIMDROPE_BF16);
-  k.copy_past_caches = &CopyPastCaches;
-  k.finish_past_caches = &FinishPastCaches;
+  FillStraight<float>(k, SIMDROPE_F32);
+  FillStraight<F16>(k, SIMDROPE_F16);
+  FillStraight<Bf16>(k, SIMDROPE_BF16);
+  k.copy_non_temporal = &CopyNonTemporal;
+  k.fence = &Fence;
+  k.tile = MakeTileKernels();
   k.cos_sin_of_phases = &CosSinOfPhases;
   k.cos_sin_of_turns = &CosSinOfTurns;
-  k.cos_sin_of_angles = &CosSinOfAngles;
-  k.scale = &Scale;
+  k.cos_sin_of_radians = &CosSinOfRadians;
+  k.scale_cos_sin = &ScaleCosSin;
   k.is_fused = &IsFused;
   return k;
 }

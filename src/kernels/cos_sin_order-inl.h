@@ -1,21 +1,20 @@
-// Rearranging a natural row of cos and sin into the order that a rotation wants.
-#if defined(SIMDROPE_ARRANGE_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef SIMDROPE_ARRANGE_INL_H_
-#undef SIMDROPE_ARRANGE_INL_H_
+// Rows of cos and sin in the order that a rotation wants, scaled or not.
+#if defined(SIMDROPE_COS_SIN_ORDER_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef SIMDROPE_COS_SIN_ORDER_INL_H_
+#undef SIMDROPE_COS_SIN_ORDER_INL_H_
 #else
-#define SIMDROPE_ARRANGE_INL_H_
+#define SIMDROPE_COS_SIN_ORDER_INL_H_
 #endif
 
 #include "hwy/highway.h"
-#include "kernels/kernels.h"
 #include "kernels/vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace simdrope::impl {
 namespace HWY_NAMESPACE {
 
-// How a form of the rotation wants the angles of a row.
-enum class AngleOrder {
+// How a form of the rotation wants a row of cos and sin.
+enum class CosSinOrder {
   kNatural,  // c0 c1 ... | s0 s1 ...
   kSigned,   // each pair twice, ready for interleaved elements: c0 c0 c1 c1 ... | -s0 s0 -s1 s1 ...
   kEvenOdd,  // pairs 0 2 4 ... before pairs 1 3 5 ..., in cos and in sin
@@ -71,13 +70,13 @@ struct SplitEvenOdd {
 };
 
 // cos and sin, each with room for 2 * pairs floats.
-template <AngleOrder kOrder>
-HWY_INLINE void Arrange(const float* cos, const float* sin, size_t pairs, float* out_cos, float* out_sin) {
+template <CosSinOrder kOrder>
+HWY_INLINE void Reorder(const float* cos, const float* sin, size_t pairs, float* out_cos, float* out_sin) {
   constexpr size_t kLanes = kMaxLanes<float>;
-  if constexpr (kOrder == AngleOrder::kSigned) {
+  if constexpr (kOrder == CosSinOrder::kSigned) {
     ForVectors<float, kLanes, 2>(0, 2 * pairs, StoreTwice<false>{cos, out_cos});
     ForVectors<float, kLanes, 2>(0, 2 * pairs, StoreTwice<true>{sin, out_sin});
-  } else if constexpr (kOrder == AngleOrder::kEvenOdd) {
+  } else if constexpr (kOrder == CosSinOrder::kEvenOdd) {
     const size_t evens = (pairs + 1) / 2;
     ForVectors<float, kLanes>(0, pairs / 2, SplitEvenOdd{cos, out_cos, out_cos + evens});
     ForVectors<float, kLanes>(0, pairs / 2, SplitEvenOdd{sin, out_sin, out_sin + evens});
@@ -90,9 +89,8 @@ HWY_INLINE void Arrange(const float* cos, const float* sin, size_t pairs, float*
 
 #endif
 
-// in * scale. A NaN from a caller's table may have any bits; the default one survives rounding to
-// bf16 untested.
-struct ScaleBody {
+// in * scale. Every NaN becomes the default one: rounding to bf16 skips its NaN check (StraightCall).
+struct ScaledCopy {
   const float* in;
   float* out;
   float scale;
@@ -104,10 +102,10 @@ struct ScaleBody {
   }
 };
 
-inline void Scale(const float* cos, const float* sin, size_t pairs, float scale, bool negate, float* out_cos,
-                  float* out_sin) {
-  ForVectors<float, kMaxLanes<float>>(0, pairs, ScaleBody{cos, out_cos, scale});
-  ForVectors<float, kMaxLanes<float>>(0, pairs, ScaleBody{sin, out_sin, negate ? -scale : scale});
+inline void ScaleCosSin(const float* cos, const float* sin, size_t pairs, float scale, bool negate, float* out_cos,
+                        float* out_sin) {
+  ForVectors<float, kMaxLanes<float>>(0, pairs, ScaledCopy{cos, out_cos, scale});
+  ForVectors<float, kMaxLanes<float>>(0, pairs, ScaledCopy{sin, out_sin, negate ? -scale : scale});
 }
 
 }  // namespace HWY_NAMESPACE

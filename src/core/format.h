@@ -1,0 +1,53 @@
+// What each simdrope_format takes in memory. The list of formats with their names: kFormatTable.
+#ifndef SIMDROPE_CORE_FORMAT_H_
+#define SIMDROPE_CORE_FORMAT_H_
+
+#include <simdrope/simdrope.h>
+
+#include <cstddef>
+
+namespace simdrope::impl {
+
+enum class Scales {
+  kNone,
+  kGiven,     // one a tensor or head, read: F8
+  kComputed,  // written by a store unless given: I8, U8
+};
+
+struct FormatEntry {
+  const char* name;
+  int block_elements;  // 1, or how many elements one block holds
+  int block_bytes;
+  int alignment;  // of data, bytes
+  Scales scales;
+  bool has_zero_point;
+};
+
+// By simdrope_format.
+inline constexpr FormatEntry kFormatTable[] = {
+    {"f32", 1, 4, 4, Scales::kNone, false},      {"f16", 1, 2, 2, Scales::kNone, false},
+    {"bf16", 1, 2, 2, Scales::kNone, false},     {"f8_e4m3", 1, 1, 1, Scales::kGiven, false},
+    {"f8_e5m2", 1, 1, 1, Scales::kGiven, false}, {"i8", 1, 1, 1, Scales::kComputed, false},
+    {"u8", 1, 1, 1, Scales::kComputed, true},    {"q8_0", 32, 34, 2, Scales::kNone, false},
+    {"q4_0", 32, 18, 2, Scales::kNone, false},
+};
+inline constexpr int kFormatCount = static_cast<int>(sizeof(kFormatTable) / sizeof(kFormatTable[0]));
+
+inline bool IsKnown(simdrope_format format) { return format >= 0 && static_cast<int>(format) < kFormatCount; }
+inline const FormatEntry& EntryOf(simdrope_format format) { return kFormatTable[format]; }
+
+// F32, F16 and BF16: formats of tables, of weights, and of the straight road.
+inline bool IsFloat(simdrope_format format) { return format <= SIMDROPE_BF16; }
+
+// Bytes of an element of F32, F16 or BF16.
+inline ptrdiff_t SizeOf(simdrope_format format) { return EntryOf(format).block_bytes; }
+
+// Bytes of `elements` elements, a multiple of the format's block.
+inline ptrdiff_t BytesOf(simdrope_format format, int64_t elements) {
+  const FormatEntry& entry = EntryOf(format);
+  return static_cast<ptrdiff_t>(elements / entry.block_elements * entry.block_bytes);
+}
+
+}  // namespace simdrope::impl
+
+#endif  // SIMDROPE_CORE_FORMAT_H_

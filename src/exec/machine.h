@@ -1,0 +1,45 @@
+// Numbers that depend on the machine, in one place. Each names where it was measured and by which command; none decides
+// about a result.
+#ifndef SIMDROPE_EXEC_MACHINE_H_
+#define SIMDROPE_EXEC_MACHINE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace simdrope::impl {
+
+// Measured with tools/dev/compare-peers on a virtual machine of two Emerald Rapids cores (2 MiB of second-level cache a
+// core, 260 MiB of third), Debian sid, GCC 15, version 0.1.0.
+
+// How far ahead to prefetch into the first-level cache, and into the second: distance in bytes, divided among heads
+// processed together. 2 to 8 KB were alike.
+inline constexpr ptrdiff_t kPrefetchNearBytes = 4096;
+inline constexpr ptrdiff_t kPrefetchFarBytes = 2 * kPrefetchNearBytes;
+
+// Calls that touch at least this much prefetch into L1 (they exceed a core's own caches), and into L2 too (they exceed
+// all caches). Smaller calls lose more by the instructions than they gain.
+inline constexpr int64_t kPrefetchNearFrom = int64_t{2} << 20;
+inline constexpr int64_t kPrefetchFarFrom = int64_t{192} << 20;
+// The same with non-temporal stores, or with heads processed together: one size for both.
+inline constexpr int64_t kPrefetchNonTemporalFrom = int64_t{128} << 20;
+
+// Outputs of a call that exceed this in all, and are not in place, are stored non-temporally: they would not stay in
+// the caches, and their lines need not be read before they are written.
+inline constexpr int64_t kNonTemporalFrom = int64_t{16} << 20;
+
+// Heads that share each row of cos and sin while it is loaded, where the tokens of a head lie closer together than the
+// heads of a token.
+inline constexpr int64_t kHeadsTogether = 4;
+
+// What one thread gets done in cache while oneTBB wakes others: 5 to 7 us at 60 GB/s.
+inline constexpr int64_t kWakingBytes = 320 * 1024;
+inline constexpr int64_t kMinBytesPerPart = 64 * 1024;
+// A thread that wakes late leaves its parts to the others; so does a slower one, for which large calls have smaller
+// parts: 16 instead of 4 a thread gained 5 to 8% on two virtual cores of unequal speed.
+inline constexpr int64_t kLeastPartsPerThread = 4;
+inline constexpr int64_t kMostPartsPerThread = 16;
+inline constexpr int64_t kBytesPerPart = 512 * 1024;
+
+}  // namespace simdrope::impl
+
+#endif  // SIMDROPE_EXEC_MACHINE_H_

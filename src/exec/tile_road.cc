@@ -1,0 +1,205 @@
+#include "exec/tile_road.h"
+
+#include <algorithm>
+
+#include "core/format.h"
+
+namespace simdrope::impl {
+namespace {
+
+// 4 KB: a tile, what it is read from and what it is written to stay in the first-level cache. Up to 8 heads of 128; one
+// of 1024.
+constexpr size_t kFloats = 1024;
+
+size_t Padded(size_t head_dim) { return (head_dim + kTileGranule - 1) / kTileGranule * kTileGranule; }
+
+class TileRun {
+ public:
+  TileRun(const Plan& plan, const Operand& o, const HeadsOfToken& token, const float* cos, const float* sin,
+          float scale)
+      : stages_(plan.kernels->tile),
+        o_(o),
+        norm_(o.stages.norm),
+        token_(token),
+        head_dim_(static_cast<size_t>(plan.head_dim)),
+        stride_(Padded(head_dim_)),
+        scale_(scale),
+        rotates_(cos != nullptr),
+        rotation_{static_cast<size_t>(plan.window.offset), static_cast<size_t>(plan.window.split),
+                  static_cast<size_t>(plan.window.pairs()), cos, sin},
+        rotate_(stages_.rotate[plan.window.pairing][plan.output_pairing]),
+        normalise_and_rotate_(
+            plan.window.pairing == plan.output_pairing ? stages_.normalise_and_rotate[plan.window.pairing] : nullptr) {}
+
+  void Run() {
+    if (norm_.over_all_heads) SumAllHeads();
+    const int64_t most = std::min<int64_t>(static_cast<int64_t>(kFloats / stride_), kTileHeads);
+    for (int64_t h = token_.begin; h < token_.end; h += most) {
+      RunHeads(h, static_cast<size_t>(std::min(most, token_.end - h)));
+    }
+  }
+
+ private:
+  Tile TileOf(size_t heads) { return {floats_, heads, head_dim_, stride_}; }
+
+  TileInput InputAt(int64_t h) const {
+    const simdrope_scales& s = o_.in.scales;
+    const ptrdiff_t at = h * s.head_stride;
+    return {token_.in + h * o_.in.head,
+            o_.in.head,
+            token_.in_scale != nullptr ? token_.in_scale + at : nullptr,
+            token_.in_zero_point != nullptr ? token_.in_zero_point + at : nullptr,
+            static_cast<ptrdiff_t>(s.head_stride),
+            static_cast<ptrdiff_t>(s.element_stride)};
+  }
+  TileOutput OutputAt(int64_t h) const {
+    const simdrope_scales& s = o_.out.scales;
+    const ptrdiff_t at = h * s.head_stride;
+    return {token_.out + h * o_.out.head,
+            o_.out.head,
+            token_.out_scale != nullptr ? token_.out_scale + at : nullptr,
+            token_.out_zero_point != nullptr ? token_.out_zero_point + at : nullptr,
+            static_cast<ptrdiff_t>(s.head_stride),
+            static_cast<ptrdiff_t>(s.element_stride),
+            o_.out.computes_scale};
+  }
+  NormWeights WeightsAt(int64_t h) const {
+    const auto at = [&](const void* p) -> const void* {
+      if (p == nullptr) return nullptr;
+      return static_cast<const char*>(p) + h * norm_.weight_head_stride * SizeOf(norm_.weight_format);
+    };
+    return {at(norm_.weight), at(norm_.bias), norm_.weight_format, static_cast<ptrdiff_t>(norm_.weight_head_stride),
+            norm_.weight_offset};
+  }
+  simdrope_format rounding() const { return norm_.round && IsFloat(o_.in.format) ? o_.in.format : SIMDROPE_F32; }
+
+  bool NormIsSquares() const { return norm_.type == SIMDROPE_NORM_RMS || norm_.type == SIMDROPE_NORM_L2; }
+
+  // Heads as they are before the norm.
+  void LoadForNorm(int64_t h, const Tile& tile) {
+    stages_.load[o_.in.format](InputAt(h), tile);
+    if (o_.stages.input_hadamard != 0) stages_.hadamard(tile, static_cast<size_t>(o_.stages.input_hadamard));
+    if (norm_.after_rotation && rotates_) rotate_(tile, rotation_);
+  }
+
+  // Factor, and mean of layer norms, of all heads of the token. Sums of heads are added in the order of heads.
+  void SumAllHeads() {
+    const float count = static_cast<float>(o_.heads) * static_cast<float>(head_dim_);
+    float mean = 0;
+    if (norm_.type == SIMDROPE_NORM_LAYER) mean = SumOverHeads(stages_.sums) / count;
+    std::fill_n(means_, kTileHeads, mean);
+    const auto deviation_sums = [this](const Tile& tile, float* sums) { stages_.deviation_sums(tile, means_, sums); };
+    const float sum = NormIsSquares() ? SumOverHeads(stages_.square_sums) : SumOverHeads(deviation_sums);
+    const simdrope_norm_type type = norm_.type == SIMDROPE_NORM_L2 ? SIMDROPE_NORM_L2 : SIMDROPE_NORM_RMS;
+    stages_.norm_factors(type, &sum, 1, count, norm_.eps, factors_);
+    std::fill_n(factors_ + 1, kTileHeads - 1, factors_[0]);
+  }
+  template <class Sums>
+  float SumOverHeads(const Sums& sums) {
+    const size_t most = std::min<size_t>(kFloats / stride_, kTileHeads);
+    float total = 0;
+    for (size_t h = 0; h < static_cast<size_t>(o_.heads); h += most) {
+      const Tile tile = TileOf(std::min(most, static_cast<size_t>(o_.heads) - h));
+      LoadForNorm(static_cast<int64_t>(h), tile);
+      float of_heads[kTileHeads];
+      sums(tile, of_heads);
+      for (size_t i = 0; i < tile.heads; ++i) total += of_heads[i];
+    }
+    return total;
+  }
+
+  void RunHeads(int64_t h, size_t heads) {
+    const Tile tile = TileOf(heads);
+    const bool loads_sums =
+        NormIsSquares() && !norm_.over_all_heads && !norm_.after_rotation && o_.stages.input_hadamard == 0;
+    if (loads_sums) {
+      float sums[kTileHeads];
+      stages_.load_and_sum[o_.in.format](InputAt(h), tile, sums);
+      stages_.norm_factors(norm_.type, sums, heads, static_cast<float>(head_dim_), norm_.eps, factors_);
+    } else {
+      stages_.load[o_.in.format](InputAt(h), tile);
+      if (o_.stages.input_hadamard != 0) stages_.hadamard(tile, static_cast<size_t>(o_.stages.input_hadamard));
+    }
+    const bool norm_first = norm_.type != SIMDROPE_NORM_NONE && !norm_.after_rotation;
+    if (norm_first && NormIsSquares() && rotates_ && normalise_and_rotate_ != nullptr) {
+      if (!loads_sums && !norm_.over_all_heads) FindFactors(tile);
+      normalise_and_rotate_(tile, factors_, WeightsAt(h), rounding(), rotation_);
+    } else {
+      if (norm_first) Normalise(tile, h, loads_sums);
+      if (rotates_) rotate_(tile, rotation_);
+    }
+    if (norm_.type != SIMDROPE_NORM_NONE && norm_.after_rotation) Normalise(tile, h, false);
+    if (o_.stages.hadamard != 0) stages_.hadamard(tile, static_cast<size_t>(o_.stages.hadamard));
+    Scale(tile);
+    stages_.store[o_.out.format](tile, OutputAt(h));
+  }
+
+  void FindFactors(const Tile& tile) {
+    float sums[kTileHeads];
+    stages_.square_sums(tile, sums);
+    stages_.norm_factors(norm_.type, sums, tile.heads, static_cast<float>(head_dim_), norm_.eps, factors_);
+  }
+
+  void Normalise(const Tile& tile, int64_t h, bool has_factors) {
+    if (NormIsSquares()) {
+      if (!has_factors && !norm_.over_all_heads) FindFactors(tile);
+      stages_.normalise(tile, factors_, WeightsAt(h), rounding());
+    } else if (norm_.over_all_heads) {
+      stages_.centre_and_normalise(tile, means_, factors_, WeightsAt(h), rounding());
+    } else {
+      stages_.layer_norm(tile, norm_.eps, WeightsAt(h), rounding());
+    }
+  }
+
+  void Scale(const Tile& tile) {
+    if (scale_ == 1.0f) return;
+    if (!rotates_ || !o_.folds_scale) {
+      stages_.scale(tile, scale_);
+      return;
+    }
+    for (size_t h = 0; h < tile.heads; ++h) {
+      for (int i = 0; i < o_.outside_count; ++i) {
+        float* const p = tile.data + h * tile.stride + o_.outside[i].begin;
+        for (int32_t d = 0; d < o_.outside[i].count; ++d) p[d] *= scale_;
+      }
+    }
+  }
+
+  const TileKernels& stages_;
+  const Operand& o_;
+  const simdrope_norm& norm_;
+  const HeadsOfToken& token_;
+  const size_t head_dim_;
+  const size_t stride_;
+  const float scale_;
+  const bool rotates_;
+  const TileRotation rotation_;
+  void (*const rotate_)(const Tile&, const TileRotation&);
+  void (*const normalise_and_rotate_)(const Tile&, const float*, const NormWeights&, simdrope_format,
+                                      const TileRotation&);
+  float means_[kTileHeads];
+  float factors_[kTileHeads];
+  alignas(kTileAlignment) float floats_[kFloats];
+};
+
+}  // namespace
+
+void RunTile(const Plan& plan, const Operand& o, const HeadsOfToken& token, const float* cos, const float* sin,
+             float scale) {
+  TileRun(plan, o, token, cos, sin, scale).Run();
+}
+
+void ScaleSegment(const Plan& plan, const Operand& o, const HeadsOfToken& token, Segment segment, float scale) {
+  const TileKernels& stages = plan.kernels->tile;
+  alignas(kTileAlignment) float floats[kFloats];
+  const size_t count = static_cast<size_t>(segment.count);
+  const Tile tile{floats, 1, count, Padded(count)};
+  const ptrdiff_t at = BytesOf(o.in.format, segment.begin);
+  for (int64_t h = token.begin; h < token.end; ++h) {
+    stages.load[o.in.format]({token.in + h * o.in.head + at, 0, nullptr, nullptr, 0, 0}, tile);
+    stages.scale(tile, scale);
+    stages.store[o.out.format](tile, {token.out + h * o.out.head + at, 0, nullptr, nullptr, 0, 0, false});
+  }
+}
+
+}  // namespace simdrope::impl
