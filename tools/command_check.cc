@@ -12,24 +12,23 @@
 #include "failure.h"
 #include "hostile.h"
 #include "names.h"
-#include "numbers.h"
 #include "progress.h"
 #include "random.h"
-#include "reference.h"
+#include "reference/job.h"
 #include "targets.h"
+#include "token_positions.h"
 
 namespace simdrope::tool {
 namespace {
 
 constexpr int64_t kHeads = 3;
 constexpr const char* kBoundText =
-    "M = |x cos| + |y sin| of the pair. The bound is 1.02 ULP of f32 at M for cos and sin (0.51 ULP each), "
-    "0.5 for the\n"
-    "product, 0.5 for the multiply-add (0.5 more without fused multiply-add), and 0.5 ULP of f16 or bf16 for "
-    "the\n"
-    "output's rounding. ULP are counted beyond (2^-40 + |position| 2^-62) (|x| + |y|), the resolution of the "
-    "angle, which\n"
-    "shows near a zero of cos or sin; 'of bound' is the error as part of all of these.";
+    "With M = |x cos| + |y sin| of the pair and u = 2^-24, the bound is (1 + 2^-12) u M for cos and sin, which are "
+    "within\n"
+    "half an ULP and 2^-13, 2 u M for the two roundings of f32, and half an ULP of f16 or bf16 for the output's. "
+    "Errors\n"
+    "are counted in ULP of the output at M; 'of bound' is the error as part of its own bound. docs/numerics.md has "
+    "more.";
 
 struct Arguments {
   bool json = false;
@@ -42,7 +41,7 @@ struct Row {
   std::string target;
   Format format;
   Pairing pairing;
-  Comparison comparison;
+  reference::Comparison comparison;
   bool in_place_agrees = true;
   bool ok() const { return comparison.ok() && in_place_agrees; }
 };
@@ -69,7 +68,7 @@ struct Buffer {
 uint64_t Fingerprint(uint64_t hash, const Buffer& buffer) {
   const int64_t count = static_cast<int64_t>(buffer.bytes.size()) / size_of(buffer.tensor.format);
   for (int64_t i = 0; i < count; ++i) {
-    const double value = Load(buffer.tensor.data, buffer.tensor.format, i);
+    const double value = reference::Load(buffer.bytes.data() + size_of(buffer.tensor.format, i), buffer.tensor.format);
     uint64_t bits = 0x7ff8;
     if (!std::isnan(value)) std::memcpy(&bits, &value, sizeof bits);
     hash = (hash ^ bits) * 0x100000001b3u;
@@ -78,7 +77,7 @@ uint64_t Fingerprint(uint64_t hash, const Buffer& buffer) {
 }
 
 // Returns the fingerprint of all outputs.
-uint64_t RunCases(Row& row, bool fused, uint64_t seed) {
+uint64_t RunCases(Row& row, uint64_t seed) {
   Random random(seed);
   uint64_t fingerprint = 0xcbf29ce484222325u;
   const std::vector<int64_t>& ids = HostilePositions();
@@ -90,17 +89,19 @@ uint64_t RunCases(Row& row, bool fused, uint64_t seed) {
     config.rotary_offset = hostile.rotary_offset;
     config.pairing = row.pairing;
     const Rope rope = Require(Rope::create(config));
-    const simdrope_rope_info info = rope.info();
-    const Window window{info.rotary_offset, info.pairs, info.split, row.pairing, row.pairing, hostile.inverse};
-    const auto rows = RowsOfRope(config, rope, positions);
-
     Buffer in(row.format, seq, hostile.head_dim), out(row.format, seq, hostile.head_dim);
-    FillHostile(in.tensor, window, *rows, random);
     Options options;
     options.inverse = hostile.inverse;
+    reference::Job job;
+    job.in = QKV(in.tensor);
+    job.out = QKV(out.tensor);
+    job.window = reference::Window::Of(rope.info());
+    job.SetOptions(options);
+    job.row = reference::RowsOfRope(config, reference::FrequenciesOf(rope.info()), positions.view());
+    FillHostile(job, random);
     const CosSinView cos_sin = rope.stream(positions.view());
-    Require(apply(cos_sin, QKV(in.tensor), QKV(out.tensor), options));
-    Compare(in.tensor, out.tensor, false, *rows, window, fused, row.comparison);
+    Require(apply(cos_sin, job.in, job.out, options));
+    reference::CompareAll(job, &row.comparison);
     fingerprint = Fingerprint(fingerprint, out);
     Require(apply(cos_sin, in.tensor, options));
     row.in_place_agrees = row.in_place_agrees && in.bytes == out.bytes;
@@ -126,7 +127,7 @@ void PrintTable(const std::vector<Row>& rows, bool fused_agree) {
   std::printf("%-12s %-5s %-12s %10s %10s %10s %8s  %s\n", "target", "dtype", "pairing", "elements", "worst ULP",
               "bound ULP", "of bound", "result");
   for (const Row& row : rows) {
-    const Comparison& c = row.comparison;
+    const reference::Comparison& c = row.comparison;
     std::printf("%-12s %-5s %-12s %10lld %10.5f %10.5f %7.1f%%  %s\n", row.target.c_str(), NameOf(kFormats, row.format),
                 NameOf(kPairings, row.pairing), static_cast<long long>(c.elements), c.worst_ulp, c.bound_ulp,
                 100 * std::min(c.worst_share, 99.99), row.ok() ? "ok" : "FAILED");
@@ -151,7 +152,7 @@ int Run(const Arguments& arguments) {
     for (const Named<Format>& format : kFormats) {
       for (const Named<Pairing>& pairing : kPairings) {
         Row row{target.name, format.value, pairing.value, {}};
-        const uint64_t fingerprint = RunCases(row, target.fused, arguments.seed);
+        const uint64_t fingerprint = RunCases(row, arguments.seed);
         if (target.fused) {
           const auto [first, is_new] = fused_fingerprint.insert({{format.value, pairing.value}, fingerprint});
           fused_agree = fused_agree && first->second == fingerprint;

@@ -9,12 +9,12 @@
 #include "command.h"
 #include "failure.h"
 #include "names.h"
-#include "numbers.h"
 #include "progress.h"
 #include "random.h"
-#include "reference.h"
+#include "reference/job.h"
 #include "rope_arguments.h"
 #include "targets.h"
+#include "token_positions.h"
 
 namespace simdrope::tool {
 namespace {
@@ -53,7 +53,7 @@ struct Layer {
       const int64_t count = seq * heads * head_dim;
       from.resize(static_cast<size_t>(count * size_of(type)));
       to.resize(from.size());
-      for (int64_t i = 0; i < count; ++i) Store(random.Normal(), from.data(), type, i);
+      for (int64_t i = 0; i < count; ++i) reference::Store(random.Normal(), type, from.data() + size_of(type, i));
       source = bshd(from.data(), type, 1, seq, heads, head_dim);
       return bshd(to.data(), type, 1, seq, heads, head_dim);
     };
@@ -119,15 +119,13 @@ Json RunJob(const Job& job, Format format, const Arguments& arguments, const Rop
   rotate();
 
   const simdrope_rope_info info = rope.info();
-  const Window window{info.rotary_offset, info.pairs, info.split, info.pairing, info.pairing, false};
-  const auto reference = RowsOfRope(choice.config, rope, positions);
-  Comparison comparison;
-  const bool fused = IsFused();
-  const auto as_tensor = [](const simdrope_tensor& t) {
-    return bshd(t.data, t.format, t.batch, t.seq, t.heads, t.head_dim);
-  };
-  Compare(as_tensor(layer.in.q), as_tensor(layer.out.q), false, *reference, window, fused, comparison);
-  Compare(as_tensor(layer.in.k), as_tensor(layer.out.k), true, *reference, window, fused, comparison);
+  reference::Job wanted;
+  wanted.in = layer.in;
+  wanted.out = layer.out;
+  wanted.window = reference::Window::Of(info);
+  wanted.row = reference::RowsOfRope(choice.config, reference::FrequenciesOf(info), positions.view());
+  reference::Comparison comparison;
+  reference::CompareAll(wanted, &comparison);
   const double seconds = rotation.Median(), copy_seconds = memory.Median();
   Json json = {{"job", job.name},
                {"dtype", NameOf(kFormats, format)},

@@ -97,7 +97,7 @@ Json SideJson(const Side& side) {
           {"out_dtype", NameOf(kFormats, side.out_format)}};
 }
 
-Json CheckJson(const Comparison& comparison) {
+Json CheckJson(const reference::Comparison& comparison) {
   Json json = {{"ok", comparison.ok()},
                {"elements", comparison.elements},
                {"worst_ulp", comparison.worst_ulp},
@@ -167,8 +167,8 @@ int Run(const RotateArguments& arguments) {
                {"batch", first.sizes.batch},
                {"seq", first.sizes.seq},
                {"head_dim", first.sizes.head_dim},
-               {"rotary_dim", 2 * rotation.window().pairs},
-               {"rotary_offset", rotation.window().offset},
+               {"rotary_dim", 2 * rotation.window().pairs()},
+               {"rotary_offset", rotation.window().rotary_offset},
                {"pairing", NameOf(kPairings, rotation.window().pairing)},
                {"inverse", arguments.inverse},
                {"angles", rotation.has_table() ? std::string("a table")
@@ -180,7 +180,7 @@ int Run(const RotateArguments& arguments) {
                {"gb_per_s", seconds > 0 ? bytes / seconds * 1e-9 : 0}};
   bool right = true;
   if (arguments.check) {
-    const Comparison comparison = rotation.CompareWithReference();
+    const reference::Comparison comparison = rotation.CompareWithReference();
     right = right && comparison.ok();
     json["check"] = CheckJson(comparison);
   }

@@ -3,8 +3,6 @@
 #include <cmath>
 #include <limits>
 
-#include "numbers.h"
-
 namespace simdrope::tool {
 namespace {
 
@@ -24,8 +22,8 @@ Pair Cancelling(double cos, double sin, Random& random) {
 }
 
 Pair Hostile(Format format, double cos, double sin, Random& random) {
-  const double least = Ulp(format, 0);
-  const double largest = Largest(format);
+  const double least = reference::LeastSubnormal(format);
+  const double largest = reference::MaxFinite(format);
   switch (random.Below(10)) {
     case 0:
     case 1:
@@ -64,20 +62,22 @@ const std::vector<int64_t>& HostilePositions() {
   return positions;
 }
 
-void FillHostile(const Tensor& x, const Window& window, const ReferenceRows& rows, Random& random) {
+void FillHostile(const reference::Job& job, Random& random) {
+  const simdrope_tensor& x = job.in.q;
   for (int64_t s = 0; s < x.seq; ++s) {
-    const ReferenceRow row = rows.Row(0, s, false);
+    const reference::Row row = job.row(false, 0, s);
     for (int64_t h = 0; h < x.heads; ++h) {
-      const int64_t head = s * x.seq_stride + h * x.head_stride;
-      for (int64_t e = 0; e < x.head_dim; ++e) Store(random.Normal(), x.data, x.format, head + e);
-      for (int64_t i = 0; i < window.pairs; ++i) {
+      const auto store = [&](double value, size_t d) {
+        reference::Store(value, x.format, reference::ElementOf(x, 0, s, h, static_cast<int64_t>(d)));
+      };
+      for (int64_t d = 0; d < x.head_dim; ++d) store(random.Normal(), static_cast<size_t>(d));
+      for (int i = 0; i < job.window.pairs(); ++i) {
         const size_t pair = static_cast<size_t>(i);
-        const double sin = window.inverse ? -row.sin[pair] : row.sin[pair];
+        const double sin = job.inverse ? -row.sin[pair] : row.sin[pair];
         const Pair values = Hostile(x.format, row.cos[pair], sin, random);
-        const bool halves = window.pairing == half;
-        const int64_t first = head + window.offset + (halves ? i : 2 * i);
-        Store(values.x, x.data, x.format, first);
-        Store(values.y, x.data, x.format, first + (halves ? window.split : 1));
+        const reference::Place place = PlaceOf(job.window, job.window.pairing, i);
+        store(values.x, place.x);
+        store(values.y, place.y);
       }
     }
   }

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "random.h"
-#include "reference.h"
+#include "reference/job.h"
 
 namespace simdrope::tool {
 
@@ -21,10 +21,10 @@ struct HostileCase {
 const std::vector<HostileCase>& HostileCases();
 const std::vector<int64_t>& HostilePositions();  // up to +-2^31
 
-// Fills x, [1, seq, heads, head_dim] contiguous, with a kind of value a pair: normal numbers, pairs that
+// Fills Q of the job, [1, seq, heads, head_dim] contiguous, with a kind of value a pair: normal numbers, pairs that
 // cancel at the token's angle, subnormals and numbers that become so, zeros of both signs, the largest
 // numbers, Inf and NaN.
-void FillHostile(const Tensor& x, const Window& window, const ReferenceRows& rows, Random& random);
+void FillHostile(const reference::Job& job, Random& random);
 
 }  // namespace simdrope::tool
 

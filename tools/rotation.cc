@@ -6,7 +6,6 @@
 
 #include "failure.h"
 #include "names.h"
-#include "numbers.h"
 #include "targets.h"
 
 namespace simdrope::tool {
@@ -79,8 +78,7 @@ Rotation::Rotation(const RotateArguments& arguments) : arguments_(arguments) {
   if (!arguments.out_pairing.empty()) {
     options_.output_pairing = Parse(kPairings, "--out-pairing", arguments.out_pairing);
   }
-  const Pairing out_pairing = options_.output_pairing == SIMDROPE_SAME_PAIRING ? info.pairing : options_.output_pairing;
-  window_ = {info.rotary_offset, info.pairs, info.split, info.pairing, out_pairing, arguments.inverse};
+  window_ = reference::Window::Of(info, options_.output_pairing);
   PrepareOutput(q_);
   PrepareOutput(k_);
 }
@@ -149,12 +147,17 @@ void Rotation::PrepareOutput(Side& side) {
 
 void Rotation::Apply() { Require(apply(cos_sin_, QKV(q_.in, k_.in), QKV(q_.out, k_.out), options_)); }
 
-Comparison Rotation::CompareWithReference() const {
-  const std::unique_ptr<ReferenceRows> rows = has_table() ? RowsOfTable(cos_sin_.table, cos_sin_.pair_axis, positions_)
-                                                          : RowsOfRope(choice_.config, rope_, positions_);
-  Comparison comparison;
-  if (q_.is_present()) Compare(q_.in, q_.out, false, *rows, window_, IsFused(), comparison);
-  if (k_.is_present()) Compare(k_.in, k_.out, true, *rows, window_, IsFused(), comparison);
+reference::Comparison Rotation::CompareWithReference() const {
+  reference::Job job;
+  job.in = QKV(q_.in, k_.in);
+  job.out = QKV(q_.out, k_.out);
+  job.window = window_;
+  job.SetOptions(options_);
+  job.row = has_table()
+                ? reference::RowsOfTable(cos_sin_, window_.pairs())
+                : reference::RowsOfRope(choice_.config, reference::FrequenciesOf(rope_.info()), positions_.view());
+  reference::Comparison comparison;
+  reference::CompareAll(job, &comparison);
   return comparison;
 }
 
@@ -164,8 +167,8 @@ Deviation CompareWithExpected(const Side& side, const std::string& reference, do
   if (expected.shape != side.in_array.shape) Fail(reference, " has not the shape of ", side.reference);
   Deviation deviation;
   for (int64_t i = 0; i < expected.size(); ++i) {
-    const double want = Load(expected.bytes.data(), format, i);
-    const double got = Load(side.out_array.bytes.data(), side.out_format, i);
+    const double want = reference::Load(expected.bytes.data() + size_of(format, i), format);
+    const double got = reference::Load(side.out_array.bytes.data() + size_of(side.out_format, i), side.out_format);
     ++deviation.elements;
     if (got == want || (std::isnan(got) && std::isnan(want))) continue;
     const double error = std::fabs(got - want);

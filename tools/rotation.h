@@ -10,7 +10,7 @@
 #include <string>
 
 #include "arrays.h"
-#include "reference.h"
+#include "reference/job.h"
 #include "rope_arguments.h"
 #include "table_forms.h"
 #include "token_positions.h"
@@ -55,9 +55,9 @@ class Rotation {
   const Side& k() const { return k_; }
   const RopeChoice& choice() const { return choice_; }
   bool has_table() const { return table_.cos != nullptr; }
-  const Window& window() const { return window_; }
+  const reference::Window& window() const { return window_; }
 
-  Comparison CompareWithReference() const;
+  reference::Comparison CompareWithReference() const;
 
  private:
   void ReadSide(const std::string& reference, const char* usual_name, std::optional<int64_t> heads, Side& side);
@@ -72,7 +72,7 @@ class Rotation {
   TableArrays table_arrays_;
   Table table_;
   TokenPositions positions_;
-  Window window_;
+  reference::Window window_;
   CosSinView cos_sin_;
   Options options_;
 };

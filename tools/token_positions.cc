@@ -26,15 +26,6 @@ simdrope_index_type IndexTypeOf(ElementType type) {
   }
 }
 
-double Value(const io::Array& array, int64_t index) {
-  switch (array.type) {
-    case ElementType::i32: return array.data<int32_t>()[index];
-    case ElementType::i64: return static_cast<double>(array.data<int64_t>()[index]);
-    case ElementType::f32: return array.data<float>()[index];
-    default: return array.data<double>()[index];
-  }
-}
-
 bool IsInteger(ElementType type) { return type == ElementType::i32 || type == ElementType::i64; }
 
 constexpr int64_t kMaxRange = int64_t{1} << 32;
@@ -111,26 +102,5 @@ simdrope::Positions TokenPositions::view() const {
   view.padding = padding_;
   return view;
 }
-
-bool TokenPositions::is_real() const { return has_ids_ && !IsInteger(ids_.type); }
-
-double TokenPositions::Id(int64_t axis, int64_t b, int64_t s) const {
-  const int64_t a = std::min(axis, ids_axes_ - 1);
-  return Value(ids_, (a * ids_batch_ + (ids_batch_ == 1 ? 0 : b)) * *length_ + s);
-}
-
-double TokenPositions::At(int axis, int64_t b, int64_t s) const {
-  const double start = static_cast<double>(start_);
-  if (has_ids_) return start + Id(axis, b, s);
-  if (!is_packed()) return start + static_cast<double>(s);
-  double first = 0;  // token of the sequence that s is in
-  for (int64_t i = 0; i < boundaries_.shape[0]; ++i) {
-    const double boundary = Value(boundaries_, i);
-    if (boundary <= static_cast<double>(s)) first = boundary;
-  }
-  return start + static_cast<double>(s) - first;
-}
-
-bool TokenPositions::IsPadding(int64_t b, int64_t s) const { return padding_ && has_ids_ && Id(0, b, s) == -1; }
 
 }  // namespace simdrope::tool

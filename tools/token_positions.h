@@ -25,14 +25,8 @@ class TokenPositions {
   // How many tokens a sequence has, as far as ids or BEGIN:END tell.
   std::optional<int64_t> length() const { return length_; }
   int64_t batch() const { return ids_batch_; }  // of the ids
-  bool is_real() const;
-
-  // The position of token s of batch entry b, by the rule that simdrope_positions states. Exact below 2^53.
-  double At(int axis, int64_t b, int64_t s) const;
-  bool IsPadding(int64_t b, int64_t s) const;
 
  private:
-  double Id(int64_t axis, int64_t b, int64_t s) const;
   bool is_packed() const { return !boundaries_.shape.empty(); }
 
   int64_t start_ = 0;

@@ -323,7 +323,7 @@ std::vector<double> StoreErrors(const std::vector<double>& values, const std::ve
     const int64_t at = static_cast<int64_t>(i) * head.element_stride;
     const double scale = head.scale == nullptr ? 1 : std::fabs(static_cast<double>(head.scale[at]));
     const double size = std::min(reach(i) / scale, MaxFinite(head.format));
-    const double rounding = head.format == f32 ? 0 : UlpAt(Rounded(size, head.format), head.format) / 2 * scale;
+    const double rounding = head.format == f32 ? 0 : UlpAt(size, head.format) / 2 * scale;
     allowed[i] = errors[i] + rounding + (head.scale == nullptr ? 0 : 3 * kU * reach(i));
     if (EncodingOf(head.format).saturates) {
       allowed[i] += std::max(0.0, std::fabs(values[i]) - MaxFinite(head.format) * scale);

@@ -19,6 +19,12 @@ const char* NameOf(Operand operand);
 // A row for Q or for K of token (b, s); V takes no row, but the action of K's.
 using RowOfToken = std::function<Row(bool key, int64_t b, int64_t s)>;
 
+// The rows of a Config at `positions`, exact for `frequencies`; K's at key_positions (NULL: the same).
+RowOfToken RowsOfRope(const Config& config, const Frequencies& frequencies, const simdrope_positions& positions,
+                      const simdrope_positions* key_positions = nullptr);
+// The rows of a view of a caller's table whose positions are all in it.
+RowOfToken RowsOfTable(const simdrope_cos_sin& view, int pairs, const simdrope_positions* key_positions = nullptr);
+
 // What one call of apply is to do, told apart from how it is asked for.
 struct Job {
   QKV in;
@@ -98,8 +104,8 @@ struct Comparison {
 // Compares one operand's token with what ExpectedToken gave before the call.
 void CompareToken(const Job& job, Operand operand, int64_t b, int64_t s, const Token& expected, Comparison* comparison);
 
-// Compares all of a call whose inputs are still there: not one in place.
-Comparison CompareAll(const Job& job);
+// Compares all of a call whose inputs are still there: none in place.
+void CompareAll(const Job& job, Comparison* comparison);
 
 }  // namespace simdrope::reference
 
