@@ -36,8 +36,8 @@ Config With(simdrope_scaling_type type) {
   config.scaling.low_freq_factor = 1;
   config.scaling.high_freq_factor = 4;
   config.scaling.proportion = 0.5;
-  config.scaling.factor_count = 8;
-  for (int i = 0; i < 8; ++i) config.scaling.factors[i] = config.scaling.long_factors[i] = 1 + i;
+  config.set_factors({1, 2, 3, 4, 5, 6, 7, 8});
+  config.set_long_factors({1, 2, 3, 4, 5, 6, 7, 8});
   return config;
 }
 
@@ -141,12 +141,28 @@ TEST_CASE("scalings without what they need are refused") {
                  {"proportion = 1.5", [](Config& c) { c.scaling.proportion = 1.5; }}});
   for (const auto type : {SIMDROPE_SCALING_LONGROPE, SIMDROPE_SCALING_FREQ_FACTORS, SIMDROPE_SCALING_EXPLICIT}) {
     CheckRefusals(With(type), {{"factor_count = 7", [](Config& c) { c.scaling.factor_count = 7; }},
-                               {"factors[3] = nan", [](Config& c) { c.scaling.factors[3] = std::nan(""); }}});
+                               {"factor_count = 3",
+                                [](Config& c) {
+                                  c.set_factors({1, 2, 3});
+                                }},
+                               {"factors is NULL", [](Config& c) { c.scaling.factors = nullptr; }},
+                               {"factors[3] = nan", [](Config& c) {
+                                  c.set_factors({1, 1, 1, NAN, 1, 1, 1, 1});
+                                }}});
   }
   CheckRefusals(With(SIMDROPE_SCALING_LONGROPE),
-                {{"long_factors[7] = 0", [](Config& c) { c.scaling.long_factors[7] = 0; }}});
-  CheckRefusals(With(SIMDROPE_SCALING_EXPLICIT),
-                {{"inv_freq[2] = 1e+10", [](Config& c) { c.scaling.factors[2] = 1e10; }}});
+                {{"long_factors[7] = 0",
+                  [](Config& c) {
+                    c.set_long_factors({1, 1, 1, 1, 1, 1, 1, 0});
+                  }},
+                 {"factor_count = 2",
+                  [](Config& c) {
+                    c.set_long_factors({1, 1});
+                  }},
+                 {"long_factors is NULL", [](Config& c) { c.scaling.long_factors = nullptr; }}});
+  CheckRefusals(With(SIMDROPE_SCALING_EXPLICIT), {{"inv_freq[2] = 1e+10", [](Config& c) {
+                                                     c.set_factors({1, 1, 1e10, 1, 1, 1, 1, 1});
+                                                   }}});
 }
 
 TEST_CASE("axes that do not cover the pairs are refused") {
@@ -163,8 +179,18 @@ TEST_CASE("axes that do not cover the pairs are refused") {
                                                                      c.axes.sections[2] = 2;
                                                                    }}});
   CheckRefusals(WithAxes(SIMDROPE_AXES_STRIDED, 2, {}), {{"not 3 and 8", [](Config& c) { c.axes.count = 3; }}});
-  CheckRefusals(WithAxes(SIMDROPE_AXES_EXPLICIT, 2, {}),
-                {{"pair_axis[5] = 2", [](Config& c) { c.axes.pair_axis[5] = 2; }}});
+  Config listed = WithAxes(SIMDROPE_AXES_EXPLICIT, 2, {});
+  listed.set_pair_axis({0, 0, 0, 0, 1, 1, 1, 1});
+  CheckRefusals(listed, {{"pair_axis[5] = 2",
+                          [](Config& c) {
+                            c.set_pair_axis({0, 0, 0, 0, 1, 2, 1, 1});
+                          }},
+                         {"pair_axis_count = 7",
+                          [](Config& c) {
+                            c.set_pair_axis({0, 0, 0, 0, 1, 1, 1});
+                          }},
+                         {"pair_axis_count = -1", [](Config& c) { c.axes.pair_axis_count = -1; }},
+                         {"pair_axis is NULL", [](Config& c) { c.axes.pair_axis = nullptr; }}});
 }
 
 TEST_CASE("XPos and temperature want finite numbers") {
@@ -178,10 +204,77 @@ TEST_CASE("XPos and temperature want finite numbers") {
                        {"temperature.offset = nan", [](Config& c) { c.temperature.offset = std::nan(""); }}});
 }
 
+TEST_CASE("room for later fields is to be zero") {
+  CheckRefusals(Config(16), {{"config.reserved[0] = 1", [](Config& c) { c.reserved[0] = 1; }},
+                             {"config.reserved[7] = 9", [](Config& c) { c.reserved[7] = 9; }}});
+  const auto rope = simdrope::Rope::create(Config(16));
+  for (const uint64_t room : rope->info().reserved) CHECK(room == 0);
+}
+
+TEST_CASE("a Config is small, owns its lists, and copies have lists of their own") {
+  static_assert(sizeof(simdrope_config) < 1024);
+  Config copy, assigned(8, 3.0);
+  const simdrope_config empty = Config();
+  CHECK(empty.scaling.factors == nullptr);
+  {
+    Config original = With(SIMDROPE_SCALING_LONGROPE);
+    original.set_pair_axis({0, 1, 0, 1, 0, 1, 0, 1});
+    copy = original;
+    assigned = Config(original);
+    CHECK(copy.scaling.factors != original.scaling.factors);
+    CHECK(copy.axes.pair_axis != original.axes.pair_axis);
+    original.set_factors({});
+    CHECK(original.scaling.factors == nullptr);
+    CHECK(original.scaling.factor_count == 8);
+    original.set_long_factors({});
+    CHECK(original.scaling.factor_count == 0);
+  }
+  for (const Config& config : {copy, assigned}) {
+    CHECK(config.scaling.factor_count == 8);
+    CHECK(config.scaling.factors[7] == 8);
+    CHECK(config.scaling.long_factors[7] == 8);
+    CHECK(config.axes.pair_axis_count == 8);
+    CHECK(config.axes.pair_axis[7] == 1);
+    CHECK(simdrope::Rope::create(config).ok());
+  }
+  copy = copy;
+  CHECK(copy.scaling.factors[7] == 8);
+
+  // A list set by hand stays the caller's.
+  std::vector<double> borrowed(8, 2.0);
+  copy.scaling.factors = borrowed.data();
+  const Config other = copy;
+  CHECK(other.scaling.factors == borrowed.data());
+  CHECK(other.scaling.long_factors != copy.scaling.long_factors);
+}
+
+TEST_CASE("an attention factor of 0 can be meant") {
+  Config config = With(SIMDROPE_SCALING_YARN);
+  CHECK(simdrope::Rope::create(config)->info().attention_factor > 1);
+  config.scaling.attention_factor_given = true;
+  CHECK(simdrope::Rope::create(config)->info().attention_factor == 0);
+  config.scaling.attention_factor = 2;
+  CHECK(simdrope::Rope::create(config)->info().attention_factor == 2);
+}
+
+TEST_CASE("NULL is harmless where there is nothing to tell") {
+  simdrope_config_init(nullptr);
+  simdrope_rope_retain(nullptr);
+  simdrope_rope_release(nullptr);
+  simdrope_rope_describe(nullptr, nullptr);
+  const auto rope = simdrope::Rope::create(Config(16));
+  simdrope_rope_describe(rope->get(), nullptr);
+  simdrope_rope_info info;
+  info.pairs = 7;
+  simdrope_rope_describe(nullptr, &info);
+  CHECK(info.pairs == 0);
+}
+
 TEST_CASE("fields that a scaling does not use may hold anything") {
   Config config(16);
   config.scaling.factor = -3;
   config.scaling.factor_count = 99;
+  config.axes.pair_axis_count = -5;
   config.scaling.low_freq_factor = std::nan("");
   config.axes.sections[0] = -7;
   config.temperature.length = -1;

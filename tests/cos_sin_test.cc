@@ -233,10 +233,9 @@ TEST_CASE("real positions: DINOv3's coordinates and others, to 0.51 ULP or 2^-40
   for (int i = 0; i < SampleSize(); ++i) coordinates.push_back(random.Real(-1, 1));
   simdrope::Config config(64, 100);
   config.scaling.type = SIMDROPE_SCALING_EXPLICIT;
-  config.scaling.factor_count = 32;
-  for (int i = 0; i < 32; ++i) {
-    config.scaling.factors[i] = 6.283185307179586 * std::pow(100, -i / 32.0);
-  }
+  std::vector<double> inv_freq;
+  for (int i = 0; i < 32; ++i) inv_freq.push_back(6.283185307179586 * std::pow(100, -i / 32.0));
+  config.set_factors(inv_freq);
   const Worst unit = Measure(MakeRope(config), coordinates, 0x1p-40);
   CHECK(unit.count > 5000);
   CHECK(unit.ulp <= 0.51);

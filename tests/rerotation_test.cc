@@ -21,11 +21,13 @@ Config Scaled(simdrope_scaling_type type) {
   config.scaling.low_freq_factor = 1;
   config.scaling.high_freq_factor = 4;
   config.scaling.proportion = 0.5;
-  config.scaling.factor_count = kHeadDim / 2;
+  std::vector<double> shorts, longs;
   for (int i = 0; i < kHeadDim / 2; ++i) {
-    config.scaling.factors[i] = 1 + 0.05 * i;
-    config.scaling.long_factors[i] = 1.5 + 0.5 * i;
+    shorts.push_back(1 + 0.05 * i);
+    longs.push_back(1.5 + 0.5 * i);
   }
+  config.set_factors(shorts);
+  config.set_long_factors(longs);
   return config;
 }
 

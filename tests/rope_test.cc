@@ -207,16 +207,18 @@ TEST_CASE("yarn's defaults: beta_fast 32, beta_slow 1, the factor from two lengt
 
 TEST_CASE("longrope divides by the short or the long list") {
   Config config = Scaled(SIMDROPE_SCALING_LONGROPE, 32, 1e4, 8, 4096);
-  config.scaling.factor_count = 16;
+  std::vector<double> shorts, longs;
   for (int i = 0; i < 16; ++i) {
-    config.scaling.factors[i] = 1 + 0.1 * i;
-    config.scaling.long_factors[i] = 3 + 2.0 * i;
+    shorts.push_back(1 + 0.1 * i);
+    longs.push_back(3 + 2.0 * i);
   }
+  config.set_factors(shorts);
+  config.set_long_factors(longs);
   for (const int64_t seq_len : {0, 4096, 4097, 100000}) {
     config.scaling.seq_len = seq_len;
     std::vector<double> expected = PlainInvFreq(1e4, 32);
     for (size_t i = 0; i < 16; ++i) {
-      expected[i] *= 1 / (seq_len > 4096 ? config.scaling.long_factors[i] : config.scaling.factors[i]);
+      expected[i] *= 1 / (seq_len > 4096 ? longs[i] : shorts[i]);
     }
     CheckClose(InvFreqOf(config), expected);
   }
@@ -235,12 +237,12 @@ TEST_CASE("proportional: the first pairs of the whole head, the rest stand still
 
 TEST_CASE("freq_factors divide, and an explicit list is taken as it is") {
   Config config(16, 5e5);
-  config.scaling.factor_count = 8;
   std::vector<double> divided = PlainInvFreq(5e5, 16), list;
   for (int i = 0; i < 8; ++i) {
-    list.push_back(config.scaling.factors[i] = 0.5 + i);
+    list.push_back(0.5 + i);
     divided[static_cast<size_t>(i)] /= 0.5 + i;
   }
+  config.set_factors(list);
   config.scaling.type = SIMDROPE_SCALING_FREQ_FACTORS;
   CheckClose(InvFreqOf(config), divided);
   config.scaling.type = SIMDROPE_SCALING_EXPLICIT;
@@ -261,8 +263,8 @@ TEST_CASE("attention factors") {
   CHECK(FactorOf(Scaled(SIMDROPE_SCALING_YARN, 64, 1e4, 0.5, 4096)) == 1);
 
   Config phi = Scaled(SIMDROPE_SCALING_LONGROPE, 4, 1e4, 32, 4096);
-  phi.scaling.factor_count = 2;
-  for (int i = 0; i < 2; ++i) phi.scaling.factors[i] = phi.scaling.long_factors[i] = 1;
+  phi.set_factors({1, 1});
+  phi.set_long_factors({1, 1});
   CHECK(FactorOf(phi) == doctest::Approx(1.1902380714238083).epsilon(1e-14));  // sqrt(1 + 5 / 12): Phi-3 128k
   phi.scaling.short_mscale = 1.1;
   phi.scaling.long_mscale = 1.3;
@@ -324,11 +326,13 @@ TEST_CASE("axes: Pixtral's H takes the even frequencies, W the odd ones") {
 TEST_CASE("axes: an explicit map") {
   Config config = Multi(12, SIMDROPE_AXES_EXPLICIT, {}, 4);
   std::vector<Pair> expected;
+  std::vector<uint8_t> pair_axis;
   for (const double f : PlainInvFreq(1e4, 12)) {
     const int axis = static_cast<int>(3 * expected.size() + 1) % 4;
-    config.axes.pair_axis[expected.size()] = static_cast<uint8_t>(axis);
+    pair_axis.push_back(static_cast<uint8_t>(axis));
     expected.push_back({axis, f});
   }
+  config.set_pair_axis(pair_axis);
   CheckAxes(config, expected);
 }
 

@@ -59,8 +59,9 @@ TEST_CASE("every field that counts tells configs apart") {
   const auto listed = [](int changed) {
     return [changed](Config& c) {
       c.scaling.type = SIMDROPE_SCALING_FREQ_FACTORS;
-      c.scaling.factor_count = 16;
-      for (int i = 0; i < 16; ++i) c.scaling.factors[i] = i == changed ? 2 : 1;
+      std::vector<double> factors(16, 1.0);
+      if (changed >= 0) factors[static_cast<size_t>(changed)] = 2;
+      c.set_factors(factors);
     };
   };
   for (const int changed : {-1, 0, 15}) add(listed(changed));
@@ -68,7 +69,9 @@ TEST_CASE("every field that counts tells configs apart") {
     return [changed](Config& c) {
       c.axes.count = 2;
       c.axes.layout = SIMDROPE_AXES_EXPLICIT;
-      c.axes.pair_axis[changed] = 1;
+      std::vector<uint8_t> pair_axis(16, 0);
+      pair_axis[static_cast<size_t>(changed)] = 1;
+      c.set_pair_axis(pair_axis);
     };
   };
   for (const int changed : {0, 15}) add(axes(changed));

@@ -22,13 +22,9 @@ void Replace(const std::optional<Value>& given, Field& field) {
   if (given) field = *given;
 }
 
-void CopyFactors(const char* option, const std::vector<double>& given, simdrope_scaling& scaling, double* factors) {
-  if (given.empty()) return;
-  if (given.size() > SIMDROPE_MAX_PAIRS) {
-    Fail(option, ": ", given.size(), " values, but at most ", SIMDROPE_MAX_PAIRS, " pairs");
-  }
-  std::copy(given.begin(), given.end(), factors);
-  scaling.factor_count = static_cast<int32_t>(given.size());
+void CheckFactors(const char* option, const std::vector<double>& given) {
+  if (given.size() <= SIMDROPE_MAX_PAIRS) return;
+  Fail(option, ": ", given.size(), " values, but at most ", SIMDROPE_MAX_PAIRS, " pairs");
 }
 
 }  // namespace
@@ -125,8 +121,10 @@ RopeChoice RopeArguments::Resolve(int64_t head_dim_of_array) const {
   Replace(mscale_all_dim, s.mscale_all_dim);
   Replace(proportion, s.proportion);
   if (no_truncate) s.truncate = false;
-  CopyFactors("--factors", factors, s, s.factors);
-  CopyFactors("--long-factors", long_factors, s, s.long_factors);
+  CheckFactors("--factors", factors);
+  CheckFactors("--long-factors", long_factors);
+  if (!factors.empty()) c.set_factors(factors);
+  if (!long_factors.empty()) c.set_long_factors(long_factors);
 
   Replace(max_position, choice.max_position);
   if (choice.max_position == 0) choice.max_position = s.max_position;

@@ -126,11 +126,13 @@ typedef enum simdrope_scaling_type SIMDROPE_ENUM_TYPE {
   SIMDROPE_SCALING_EXPLICIT = 9       // factors: inv_freq itself
 } simdrope_scaling_type;
 
-// Fields that the type does not name are ignored. 0 means "not given" where a default is stated.
+// Fields that the type does not name are ignored. 0 means "not given" where a default is stated. Lists are read while a
+// Rope is made, and not afterwards.
 typedef struct simdrope_scaling {
   simdrope_scaling_type type;
   double factor;                  // context extension; > 0
   double attention_factor;        // multiplies cos and sin; 0: what the type's paper prescribes
+  bool attention_factor_given;    // attention_factor counts as it is, 0 too (a rotation that gives zeros)
   int64_t original_max_position;  // trained context length L0
   int64_t max_position;           // extended context length; 0: L0 * factor
   int64_t seq_len;                // current length (DYNAMIC, LONGROPE, XPos); 0: within L0
@@ -143,10 +145,10 @@ typedef struct simdrope_scaling {
   double mscale_all_dim;
   double short_mscale;  // LongRoPE: attention factor for the short list; 0: not given
   double long_mscale;
-  double proportion;                        // part of the head that PROPORTIONAL turns, (0, 1]
-  int32_t factor_count;                     // entries used in each list below: rotary_dim / 2
-  double factors[SIMDROPE_MAX_PAIRS];       // LONGROPE: short list
-  double long_factors[SIMDROPE_MAX_PAIRS];  // LONGROPE: long list
+  double proportion;           // part of the head that PROPORTIONAL turns, (0, 1]
+  int32_t factor_count;        // entries of each list below: rotary_dim / 2
+  const double* factors;       // LONGROPE: short list; FREQ_FACTORS, EXPLICIT
+  const double* long_factors;  // LONGROPE: long list
 } simdrope_scaling;
 
 // Which position axis and which frequency a pair takes when positions have several axes.
@@ -164,7 +166,7 @@ typedef enum simdrope_axis_layout SIMDROPE_ENUM_TYPE {
   // The first half of the pairs takes axis 0 with the even frequencies, the second half axis 1 with
   // the odd ones (Pixtral).
   SIMDROPE_AXES_STRIDED = 4,
-  // pair_axis says it.
+  // pair_axis says it, for each of the rotary_dim / 2 pairs.
   SIMDROPE_AXES_EXPLICIT = 5
 } simdrope_axis_layout;
 
@@ -172,7 +174,8 @@ typedef struct simdrope_axes {
   int32_t count;  // 1 to SIMDROPE_MAX_AXES; with 1 the rest is ignored
   simdrope_axis_layout layout;
   int32_t sections[SIMDROPE_MAX_AXES];  // pairs of each axis, in axis order (T, H, W)
-  uint8_t pair_axis[SIMDROPE_MAX_PAIRS];
+  int32_t pair_axis_count;              // entries of pair_axis: rotary_dim / 2
+  const uint8_t* pair_axis;             // EXPLICIT
 } simdrope_axes;
 
 // XPos (arXiv 2212.10554): pair i of Q is multiplied by zeta_i^((p - center) / scale_base), of K by
@@ -203,9 +206,10 @@ typedef struct simdrope_config {
   simdrope_axes axes;
   simdrope_xpos xpos;
   simdrope_temperature temperature;
+  uint64_t reserved[8];  // 0: for fields of later versions
 } simdrope_config;
 
-// theta 10000, one axis, everything else 0; head_dim must be set.
+// theta 10000, one axis, scaling.truncate, everything else 0; head_dim must be set. NULL is allowed.
 SIMDROPE_API void simdrope_config_init(simdrope_config* config);
 
 // ---------------------------------------------------------------------------- Rope
@@ -215,7 +219,7 @@ typedef struct simdrope_rope simdrope_rope;
 // Compiles a Config. On success *rope holds one reference, to be given back with
 // simdrope_rope_release.
 SIMDROPE_API simdrope_status simdrope_rope_create(const simdrope_config* config, simdrope_rope** rope);
-SIMDROPE_API void simdrope_rope_retain(simdrope_rope* rope);
+SIMDROPE_API void simdrope_rope_retain(simdrope_rope* rope);   // NULL is allowed
 SIMDROPE_API void simdrope_rope_release(simdrope_rope* rope);  // NULL is allowed
 
 // As simdrope_rope_create, but the same Config gives the same Rope, from any thread (nano-vllm's and
@@ -245,9 +249,10 @@ typedef struct simdrope_rope_info {
   const uint8_t* pair_axis;  // [pairs]; lives as long as the rope
   bool distinct_keys;        // K needs rows of its own (XPos)
   bool scales_queries;       // Q has a factor per token (temperature)
+  uint64_t reserved[8];      // 0
 } simdrope_rope_info;
 
-// All zero for rope NULL.
+// All zero for rope NULL. info NULL is allowed, and nothing done.
 SIMDROPE_API void simdrope_rope_describe(const simdrope_rope* rope, simdrope_rope_info* info);
 
 // ---------------------------------------------------------------------------- Positions

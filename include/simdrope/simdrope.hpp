@@ -71,12 +71,65 @@ class [[nodiscard]] Result {
   Status status_;
 };
 
+// A Config owns the lists given to its setters; copies have lists of their own. (A list whose pointer is set by hand in
+// scaling or axes stays the caller's, in copies too. So does one that came with scaling or axes of another Config.)
 struct Config : simdrope_config {
   Config() : simdrope_config() { simdrope_config_init(this); }
   explicit Config(int head_dim, double base = 10000.0) : Config() {
     this->head_dim = head_dim;
     theta = base;
   }
+  Config(const Config& other) : simdrope_config(other) { own_lists_of(other); }
+  Config& operator=(const Config& other) {
+    if (this == &other) return *this;
+    static_cast<simdrope_config&>(*this) = other;
+    own_lists_of(other);
+    return *this;
+  }
+
+  // A value for each pair: LONGROPE's short list, FREQ_FACTORS' divisors, EXPLICIT's inv_freq.
+  void set_factors(std::vector<double> values) {
+    factors_ = std::move(values);
+    scaling.factors = first_of(factors_);
+    count_factors();
+  }
+  // LONGROPE's long list.
+  void set_long_factors(std::vector<double> values) {
+    long_factors_ = std::move(values);
+    scaling.long_factors = first_of(long_factors_);
+    count_factors();
+  }
+  // The axis of each pair, for SIMDROPE_AXES_EXPLICIT.
+  void set_pair_axis(std::vector<uint8_t> values) {
+    pair_axis_ = std::move(values);
+    axes.pair_axis = first_of(pair_axis_);
+    axes.pair_axis_count = static_cast<int32_t>(pair_axis_.size());
+  }
+
+ private:
+  template <class T>
+  static const T* first_of(const std::vector<T>& list) {
+    return list.empty() ? nullptr : list.data();
+  }
+  template <class T>
+  static void own_list(const std::vector<T>& others, std::vector<T>& own, const T*& pointer) {
+    const bool owned = pointer == first_of(others);
+    own = owned ? others : std::vector<T>();
+    if (owned) pointer = first_of(own);
+  }
+  void own_lists_of(const Config& other) {
+    own_list(other.factors_, factors_, scaling.factors);
+    own_list(other.long_factors_, long_factors_, scaling.long_factors);
+    own_list(other.pair_axis_, pair_axis_, axes.pair_axis);
+  }
+  // Lists of two lengths count as the shorter one, so that nothing beyond a list's end is read; a Rope refuses them.
+  void count_factors() {
+    const size_t a = factors_.size(), b = long_factors_.size();
+    scaling.factor_count = static_cast<int32_t>(a == 0 || (b != 0 && b < a) ? b : a);
+  }
+
+  std::vector<double> factors_, long_factors_;
+  std::vector<uint8_t> pair_axis_;
 };
 
 struct Options : simdrope_options {

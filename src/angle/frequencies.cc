@@ -109,7 +109,7 @@ void InvFreq(const simdrope_config& config, int32_t pairs, double* inv_freq) {
 
 double AttentionFactor(const simdrope_config& config) {
   const simdrope_scaling& s = config.scaling;
-  if (s.attention_factor > 0) return s.attention_factor;
+  if (s.attention_factor > 0 || s.attention_factor_given) return s.attention_factor;
   if (s.type == SIMDROPE_SCALING_YARN) {
     const double factor = YarnFactor(s);
     if (s.mscale > 0 && s.mscale_all_dim > 0) {

@@ -153,7 +153,9 @@ simdrope_status MakeRerotation(const simdrope_rope* from, const simdrope_rope& t
   return SIMDROPE_OK;
 }
 
-void Retain(simdrope_rope* rope) { rope->references.fetch_add(1, std::memory_order_relaxed); }
+void Retain(simdrope_rope* rope) {
+  if (rope != nullptr) rope->references.fetch_add(1, std::memory_order_relaxed);
+}
 
 void Release(simdrope_rope* rope) {
   if (rope != nullptr && rope->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete rope;

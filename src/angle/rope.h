@@ -44,7 +44,7 @@ simdrope_status MakeRerotation(const simdrope_rope* from, const simdrope_rope& t
 // simdrope_get_rope: *rope holds a reference.
 simdrope_status GetSharedRope(const simdrope_config& config, simdrope_rope** rope);
 
-void Retain(simdrope_rope* rope);
+void Retain(simdrope_rope* rope);   // NULL is allowed
 void Release(simdrope_rope* rope);  // NULL is allowed
 
 // The factor on Q of a token at `position` (of the first axis). Only with temperature.

@@ -22,10 +22,11 @@ void Append(std::string& key, const T& field) {
 std::string KeyOf(const simdrope_config& c) {
   std::string key;
   const simdrope_scaling& s = c.scaling;
-  for (int32_t field : {c.head_dim, c.rotary_dim, c.rotary_offset, c.split, static_cast<int32_t>(c.pairing),
-                        static_cast<int32_t>(c.precision), static_cast<int32_t>(s.type),
-                        static_cast<int32_t>(s.truncate), s.factor_count, c.axes.count,
-                        static_cast<int32_t>(c.axes.layout), static_cast<int32_t>(c.xpos.center_at_half_length)}) {
+  for (int32_t field :
+       {c.head_dim, c.rotary_dim, c.rotary_offset, c.split, static_cast<int32_t>(c.pairing),
+        static_cast<int32_t>(c.precision), static_cast<int32_t>(s.type), static_cast<int32_t>(s.truncate),
+        static_cast<int32_t>(s.attention_factor_given), s.factor_count, c.axes.count,
+        static_cast<int32_t>(c.axes.layout), static_cast<int32_t>(c.xpos.center_at_half_length)}) {
     Append(key, field);
   }
   for (int64_t field : {s.original_max_position, s.max_position, s.seq_len}) Append(key, field);
@@ -36,12 +37,13 @@ std::string KeyOf(const simdrope_config& c) {
     Append(key, field);
   }
   Append(key, c.axes.sections);
-  if (c.axes.layout == SIMDROPE_AXES_EXPLICIT) Append(key, c.axes.pair_axis);
+  const bool has_pair_axis = c.axes.count > 1 && c.axes.layout == SIMDROPE_AXES_EXPLICIT;
+  for (int32_t i = 0; has_pair_axis && i < c.axes.pair_axis_count; ++i) Append(key, c.axes.pair_axis[i]);
   const bool has_lists = s.type == SIMDROPE_SCALING_LONGROPE || s.type == SIMDROPE_SCALING_FREQ_FACTORS ||
                          s.type == SIMDROPE_SCALING_EXPLICIT;
   for (int32_t i = 0; has_lists && i < s.factor_count; ++i) {
     Append(key, s.factors[i]);
-    Append(key, s.long_factors[i]);
+    if (s.type == SIMDROPE_SCALING_LONGROPE) Append(key, s.long_factors[i]);
   }
   return key;
 }

@@ -41,6 +41,7 @@ void simdrope_rope_retain(simdrope_rope* rope) { Retain(rope); }
 void simdrope_rope_release(simdrope_rope* rope) { Release(rope); }
 
 void simdrope_rope_describe(const simdrope_rope* rope, simdrope_rope_info* info) {
+  if (info == nullptr) return;
   *info = simdrope_rope_info{};
   if (rope == nullptr) return;
   const Window& w = rope->window;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <iterator>
 
 #include "core/status.h"
 
@@ -29,6 +30,7 @@ simdrope_status CheckFactors(const simdrope_scaling& scaling, const char* name, 
     return Fail(SIMDROPE_INVALID_ARGUMENT, "scaling.factor_count = %d, but there are %d pairs", scaling.factor_count,
                 pairs);
   }
+  if (factors == nullptr) return Fail(SIMDROPE_INVALID_ARGUMENT, "%s is NULL", name);
   for (int32_t i = 0; i < pairs; ++i) {
     if (std::isfinite(factors[i]) && (!positive || factors[i] > 0)) continue;
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s[%d] = %g must be %sfinite", name, i, factors[i],
@@ -97,6 +99,11 @@ simdrope_status CheckAxes(const simdrope_axes& axes, int32_t pairs) {
                 static_cast<int>(axes.layout));
   }
   if (axes.layout == SIMDROPE_AXES_EXPLICIT) {
+    if (axes.pair_axis_count != pairs) {
+      return Fail(SIMDROPE_INVALID_ARGUMENT, "axes.pair_axis_count = %d, but there are %d pairs", axes.pair_axis_count,
+                  pairs);
+    }
+    if (axes.pair_axis == nullptr) return Fail(SIMDROPE_INVALID_ARGUMENT, "axes.pair_axis is NULL");
     for (int32_t i = 0; i < pairs; ++i) {
       if (axes.pair_axis[i] < axes.count) continue;
       return Fail(SIMDROPE_INVALID_ARGUMENT, "axes.pair_axis[%d] = %d, but axes.count = %d", i, axes.pair_axis[i],
@@ -192,12 +199,18 @@ simdrope_status CheckConfig(const simdrope_config& config, Window* window) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "temperature.beta = %g and temperature.offset = %g must be finite", t.beta,
                 t.offset);
   }
+  for (size_t i = 0; i < std::size(config.reserved); ++i) {
+    if (config.reserved[i] == 0) continue;
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "config.reserved[%zu] = %llu must be 0", i,
+                static_cast<unsigned long long>(config.reserved[i]));
+  }
   return SIMDROPE_OK;
 }
 
 }  // namespace simdrope::impl
 
 void simdrope_config_init(simdrope_config* config) {
+  if (config == nullptr) return;
   std::memset(config, 0, sizeof(*config));
   config->theta = 10000.0;
   config->axes.count = 1;

@@ -250,15 +250,14 @@ class GgufReader {
     simdrope_scaling& s = config.scaling;
     const int32_t pairs = config.rotary_dim / 2;
     const std::vector<double> freqs = factors_of("rope_freqs.weight", pairs);
-    const std::vector<double> longs = factors_of("rope_factors_long.weight", pairs);
-    const std::vector<double> shorts = factors_of("rope_factors_short.weight", pairs);
+    std::vector<double> longs = factors_of("rope_factors_long.weight", pairs);
+    std::vector<double> shorts = factors_of("rope_factors_short.weight", pairs);
     if (freqs.empty() && longs.empty() && shorts.empty()) return;
     if (s.type == SIMDROPE_SCALING_YARN) reject("YaRN and a tensor of frequency factors together are not understood");
-    s.factor_count = pairs;
     s.factor = 0;
     if (!freqs.empty()) {
       s.type = SIMDROPE_SCALING_FREQ_FACTORS;
-      std::copy(freqs.begin(), freqs.end(), s.factors);
+      config.set_factors(freqs);
       if (factor != 1) s.factor = factor;
       return;
     }
@@ -267,10 +266,10 @@ class GgufReader {
              " is missing, but the other one is there");
     }
     s.type = SIMDROPE_SCALING_LONGROPE;
-    for (int32_t i = 0; i < pairs; ++i) {
-      s.factors[i] = shorts[static_cast<size_t>(i)] * factor;
-      s.long_factors[i] = longs[static_cast<size_t>(i)] * factor;
-    }
+    for (double& value : shorts) value *= factor;
+    for (double& value : longs) value *= factor;
+    config.set_factors(std::move(shorts));
+    config.set_long_factors(std::move(longs));
     s.original_max_position = original_length_;
     s.max_position = model_.max_position;
     s.attention_factor = attention;

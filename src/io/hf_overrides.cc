@@ -35,10 +35,23 @@ constexpr Name<simdrope_axis_layout> kLayouts[] = {
     {SIMDROPE_AXES_ALTERNATE, "alternate"}, {SIMDROPE_AXES_RESTART, "restart"},
     {SIMDROPE_AXES_STRIDED, "strided"},     {SIMDROPE_AXES_EXPLICIT, "explicit"}};
 
+// The setter of a list.
+template <class Number>
+using Set = void (Config::*)(std::vector<Number>);
+
+// A list by pointer and count; empty where either is no list.
+template <class Number>
+struct Span {
+  const Number* data;
+  int32_t count;
+  const Number* begin() const { return data; }
+  const Number* end() const { return data == nullptr || count < 0 ? data : data + std::min(count, SIMDROPE_MAX_PAIRS); }
+};
+
 // Copies keys into fields.
 class Reader {
  public:
-  explicit Reader(Keys& keys) : keys_(keys) {}
+  Reader(Keys& keys, Config& config) : keys_(keys), config_(config) {}
 
   void field(std::string_view name, double& value) { value = keys_.number({name}).value_or(value); }
   void field(std::string_view name, int64_t& value) { value = keys_.integer({name}).value_or(value); }
@@ -57,25 +70,34 @@ class Reader {
     if (known == std::end(names)) reject("key ", keys_.path_of(name), " is ", in_quotes(*text), ", which is not known");
     value = known->value;
   }
-  // A list of at most N numbers, each accepted by the field's type.
-  template <class Number, size_t N>
-  void list(std::string_view name, Number (&values)[N], int32_t) {
-    const std::optional<std::vector<double>> given = keys_.numbers({name});
-    if (!given) return;
-    if (given->size() > N) reject("key ", keys_.path_of(name), " has ", given->size(), " numbers, more than ", N);
-    for (size_t i = 0; i < given->size(); ++i) {
-      const double number = (*given)[i];
-      if constexpr (std::is_integral_v<Number>) {
-        const bool fits =
-            number >= 0 && number <= (sizeof(Number) == 1 ? 255 : INT_MAX) && number == std::floor(number);
-        if (!fits) reject("key ", keys_.path_of(name), " has an entry that is no count");
-      }
-      values[i] = static_cast<Number>(number);
-    }
+  template <size_t N>
+  void field(std::string_view name, int32_t (&values)[N]) {
+    const std::optional<std::vector<int32_t>> given = numbers<int32_t>(name, N);
+    if (given) std::copy(given->begin(), given->end(), values);
+  }
+  template <class Number>
+  void list(std::string_view name, const Number*, int32_t, Set<Number> set) {
+    std::optional<std::vector<Number>> given = numbers<Number>(name, SIMDROPE_MAX_PAIRS);
+    if (given) (config_.*set)(*std::move(given));
   }
 
  private:
+  // A list of at most `most` numbers, each accepted by the field's type.
+  template <class Number>
+  std::optional<std::vector<Number>> numbers(std::string_view name, size_t most) {
+    const std::optional<std::vector<double>> given = keys_.numbers({name});
+    if (!given) return {};
+    if (given->size() > most) reject("key ", keys_.path_of(name), " has ", given->size(), " numbers, more than ", most);
+    for (const double number : *given) {
+      if (!std::is_integral_v<Number>) break;
+      const bool fits = number >= 0 && number <= (sizeof(Number) == 1 ? 255 : INT_MAX) && number == std::floor(number);
+      if (!fits) reject("key ", keys_.path_of(name), " has an entry that is no count");
+    }
+    return std::vector<Number>(given->begin(), given->end());
+  }
+
   Keys& keys_;
+  Config& config_;
 };
 
 // Collects the fields in which the config of the reading above differs from another one.
@@ -95,12 +117,16 @@ class Writer {
       if (known.value == value) out[std::string(name)] = known.text;
     }
   }
-  template <class Number, size_t N>
-  void list(std::string_view name, const Number (&values)[N], int32_t count) {
-    const auto used = static_cast<size_t>(std::clamp<int64_t>(count, 0, N));
-    const Number(&others)[N] = counterpart(values);
-    if (std::equal(values, values + used, others)) return;
-    out[std::string(name)] = std::vector<Number>(values, values + used);
+  template <size_t N>
+  void field(std::string_view name, const int32_t (&values)[N]) {
+    if (std::equal(values, values + N, counterpart(values))) return;
+    out[std::string(name)] = std::vector<int32_t>(values, values + N);
+  }
+  template <class Number>
+  void list(std::string_view name, const Number* const& values, const int32_t& count, Set<Number>) {
+    const Span<Number> mine = {values, count}, other = {counterpart(values), counterpart(count)};
+    if (std::equal(mine.begin(), mine.end(), other.begin(), other.end())) return;
+    out[std::string(name)] = std::vector<Number>(mine.begin(), mine.end());
   }
 
  private:
@@ -114,7 +140,7 @@ class Writer {
   const unsigned char* base_;
 };
 
-// Every field of a config but scaling.seq_len, which is no fact of a model.
+// Every field of a config but scaling.seq_len, which is no fact of a model, and the counts of lists.
 template <class Visitor, class Fields>
 void visit(Visitor& visitor, Fields& c) {
   visitor.field("head_dim", c.head_dim);
@@ -128,6 +154,7 @@ void visit(Visitor& visitor, Fields& c) {
   visitor.field("scaling.type", s.type, kScalings);
   visitor.field("scaling.factor", s.factor);
   visitor.field("scaling.attention_factor", s.attention_factor);
+  visitor.field("scaling.attention_factor_given", s.attention_factor_given);
   visitor.field("scaling.original_max_position", s.original_max_position);
   visitor.field("scaling.max_position", s.max_position);
   visitor.field("scaling.low_freq_factor", s.low_freq_factor);
@@ -140,14 +167,12 @@ void visit(Visitor& visitor, Fields& c) {
   visitor.field("scaling.short_mscale", s.short_mscale);
   visitor.field("scaling.long_mscale", s.long_mscale);
   visitor.field("scaling.proportion", s.proportion);
-  visitor.field("scaling.factor_count", s.factor_count);
-  visitor.list("scaling.factors", s.factors, s.factor_count);
-  visitor.list("scaling.long_factors", s.long_factors, s.factor_count);
+  visitor.list("scaling.factors", s.factors, s.factor_count, &Config::set_factors);
+  visitor.list("scaling.long_factors", s.long_factors, s.factor_count, &Config::set_long_factors);
   visitor.field("axes.count", c.axes.count);
   visitor.field("axes.layout", c.axes.layout, kLayouts);
-  visitor.list("axes.sections", c.axes.sections, SIMDROPE_MAX_AXES);
-  visitor.list("axes.pair_axis", c.axes.pair_axis,
-               c.axes.layout == SIMDROPE_AXES_EXPLICIT ? (c.rotary_dim != 0 ? c.rotary_dim : c.head_dim) / 2 : 0);
+  visitor.field("axes.sections", c.axes.sections);
+  visitor.list("axes.pair_axis", c.axes.pair_axis, c.axes.pair_axis_count, &Config::set_pair_axis);
   visitor.field("xpos.scale_base", c.xpos.scale_base);
   visitor.field("xpos.center", c.xpos.center);
   visitor.field("xpos.center_at_half_length", c.xpos.center_at_half_length);
@@ -159,8 +184,9 @@ void visit(Visitor& visitor, Fields& c) {
 }  // namespace
 
 void read_overrides(Keys& overrides, Config& config) {
-  Reader reader(overrides);
+  Reader reader(overrides, config);
   visit(reader, config);
+  overrides.ignore("scaling.factor_count");  // version 0.1 wrote it; the lists say it
 }
 
 Json write_overrides(const simdrope_config& wanted, const simdrope_config& read) {

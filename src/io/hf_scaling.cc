@@ -44,14 +44,13 @@ int64_t original_length(Keys& rope, const HfContext& context, std::string_view t
          "rope_type ", in_quotes(type), " wants one");
 }
 
-int32_t read_list(Keys& rope, std::string_view name, int32_t pairs, double* into) {
-  const std::optional<std::vector<double>> list = rope.numbers({name});
+std::vector<double> read_list(Keys& rope, std::string_view name, int32_t pairs) {
+  std::optional<std::vector<double>> list = rope.numbers({name});
   if (!list) reject("key ", rope.path_of(name), " is missing; rope_type \"longrope\" wants it");
   if (list->size() != static_cast<size_t>(pairs)) {
     reject("key ", rope.path_of(name), " has ", list->size(), " numbers for ", pairs, " pairs");
   }
-  std::copy(list->begin(), list->end(), into);
-  return pairs;
+  return *std::move(list);
 }
 
 void read_llama3(Keys& rope, const HfContext& context, simdrope_scaling& s) {
@@ -127,21 +126,23 @@ void read_vllm_yarn(Keys& rope, const HfContext& context, const std::string& typ
 }
 
 // vLLM's and GTE's: inv_freq[i] = theta^(-2i / d) * factor^(-(2i + 2) / d).
-void read_ntk(Keys& rope, int32_t pairs, double theta, simdrope_scaling& s) {
+void read_ntk(Keys& rope, int32_t pairs, double theta, Config& config) {
   const double factor = require(rope, "factor", "ntk");
   if (!(factor > 0)) reject("key ", rope.path_of("factor"), " is ", factor, ", not above 0");
   if (rope.has("mixed_b")) reject("key ", rope.path_of("mixed_b"), " is not understood");
-  s.type = SIMDROPE_SCALING_EXPLICIT;
-  s.factor_count = pairs;
+  std::vector<double> inv_freq;
   for (int32_t i = 0; i < pairs; ++i) {
-    s.factors[i] = std::pow(theta, -static_cast<double>(i) / pairs) * std::pow(factor, -(i + 1.0) / pairs);
+    inv_freq.push_back(std::pow(theta, -static_cast<double>(i) / pairs) * std::pow(factor, -(i + 1.0) / pairs));
   }
+  config.scaling.type = SIMDROPE_SCALING_EXPLICIT;
+  config.set_factors(std::move(inv_freq));
 }
 
-void read_longrope(Keys& rope, const HfContext& context, int32_t pairs, simdrope_scaling& s) {
+void read_longrope(Keys& rope, const HfContext& context, int32_t pairs, Config& config) {
+  config.set_factors(read_list(rope, "short_factor", pairs));
+  config.set_long_factors(read_list(rope, "long_factor", pairs));
+  simdrope_scaling& s = config.scaling;
   s.type = SIMDROPE_SCALING_LONGROPE;
-  s.factor_count = read_list(rope, "short_factor", pairs, s.factors);
-  read_list(rope, "long_factor", pairs, s.long_factors);
   s.original_max_position = original_length(rope, context, "longrope");
   s.max_position = context.max_position;
   s.factor = rope.number({"factor"}).value_or(0);
@@ -241,7 +242,7 @@ Config read_hf_rope(Keys& rope, const HfContext& context) {
     scaling.type = SIMDROPE_SCALING_LINEAR;
     scaling.factor = require(rope, "factor", type);
   } else if (type == "ntk") {
-    read_ntk(rope, pairs, config.theta, scaling);
+    read_ntk(rope, pairs, config.theta, config);
   } else if (type == "dynamic") {
     read_dynamic(rope, context, scaling);
   } else if (type == "llama3") {
@@ -251,7 +252,7 @@ Config read_hf_rope(Keys& rope, const HfContext& context) {
     read_yarn(rope, context, scaling);
     read_vllm_yarn(rope, context, type, scaling);
   } else if (type == "longrope") {
-    read_longrope(rope, context, pairs, scaling);
+    read_longrope(rope, context, pairs, config);
   } else if (type == "proportional") {
     scaling.type = SIMDROPE_SCALING_PROPORTIONAL;
     scaling.proportion = fraction;

@@ -50,9 +50,12 @@ OrderedJson rope_parameters(const simdrope_config& config) {
   const simdrope_scaling& s = config.scaling;
   OrderedJson rope;
   const auto put_lists = [&] {
-    const int32_t count = s.factor_count < 0 || s.factor_count > SIMDROPE_MAX_PAIRS ? 0 : s.factor_count;
-    rope["short_factor"] = std::vector<double>(s.factors, s.factors + count);
-    rope["long_factor"] = std::vector<double>(s.long_factors, s.long_factors + count);
+    const auto list = [&](const double* values) {
+      const bool usable = values != nullptr && s.factor_count > 0 && s.factor_count <= SIMDROPE_MAX_PAIRS;
+      return usable ? std::vector<double>(values, values + s.factor_count) : std::vector<double>();
+    };
+    rope["short_factor"] = list(s.factors);
+    rope["long_factor"] = list(s.long_factors);
   };
   rope["rope_type"] = "default";
   rope["rope_theta"] = config.theta;

@@ -100,21 +100,21 @@ TEST_CASE("gguf: YaRN, and the magnitude that llama.cpp arrives at") {
 TEST_CASE("gguf: tensors of frequency factors") {
   std::vector<float> factors(32);
   for (int i = 0; i < 32; ++i) factors[static_cast<size_t>(i)] = 1.0f + static_cast<float>(i);
-  const simdrope_scaling s = read(model("llama").tensor("rope_freqs.weight", factors)).ropes[0].config.scaling;
+  const io::Model llama = read(model("llama").tensor("rope_freqs.weight", factors));
+  const simdrope_scaling& s = llama.ropes[0].config.scaling;
   CHECK(s.type == SIMDROPE_SCALING_FREQ_FACTORS);
   CHECK(s.factor_count == 32);
   CHECK(s.factors[31] == 32);
 
   io::ReadOptions options;
   options.seq_len = 100000;
-  const simdrope_scaling l = read(model("phi3")
-                                      .u32("phi3.rope.scaling.original_context_length", 2048)
-                                      .f32("phi3.rope.scaling.attn_factor", 1.25f)
-                                      .tensor("rope_factors_long.weight", std::vector<float>(32, 8))
-                                      .tensor("rope_factors_short.weight", factors),
-                                  options)
-                                 .ropes[0]
-                                 .config.scaling;
+  const io::Model phi = read(model("phi3")
+                                 .u32("phi3.rope.scaling.original_context_length", 2048)
+                                 .f32("phi3.rope.scaling.attn_factor", 1.25f)
+                                 .tensor("rope_factors_long.weight", std::vector<float>(32, 8))
+                                 .tensor("rope_factors_short.weight", factors),
+                             options);
+  const simdrope_scaling& l = phi.ropes[0].config.scaling;
   CHECK(l.type == SIMDROPE_SCALING_LONGROPE);
   CHECK(l.factors[1] == 2);
   CHECK(l.long_factors[1] == 8);

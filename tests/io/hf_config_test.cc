@@ -88,7 +88,8 @@ TEST_CASE("hf_config: every scaling") {
   CHECK(dynamic.seq_len == 20000);
 
   // vLLM's and GTE's: theta^(-2i / d) * factor^(-(2i + 2) / d).
-  const simdrope_scaling ntk = llama(R"("rope_scaling": {"type": "ntk", "factor": 2})").scaling;
+  const Config read_ntk = llama(R"("rope_scaling": {"type": "ntk", "factor": 2})");
+  const simdrope_scaling& ntk = read_ntk.scaling;
   CHECK(ntk.type == SIMDROPE_SCALING_EXPLICIT);
   CHECK(ntk.factors[0] == doctest::Approx(std::pow(2, -2.0 / 64)).epsilon(1e-14));
   CHECK(ntk.factors[31] == doctest::Approx(std::pow(10000, -62.0 / 64) / 2).epsilon(1e-14));
@@ -113,13 +114,13 @@ TEST_CASE("hf_config: every scaling") {
 
   const std::string lists = R"("short_factor": )" + list_of("1.5", 32) + R"(, "long_factor": )" + list_of("9", 32);
   for (const char* name : {"longrope", "su"}) {
-    const simdrope_scaling longrope =
+    const Config read =
         llama(R"("original_max_position_embeddings": 1024, "rope_scaling": {"type": ")" + std::string(name) +
                   R"(", "original_max_position_embeddings": 4096,
                                             "short_mscale": 1.1, "long_mscale": 1.2, )" +
                   lists + "}",
-              options)
-            .scaling;
+              options);
+    const simdrope_scaling& longrope = read.scaling;
     CHECK(longrope.type == SIMDROPE_SCALING_LONGROPE);
     CHECK(longrope.factor_count == 32);
     CHECK(longrope.factors[31] == 1.5);
@@ -347,11 +348,13 @@ TEST_CASE("hf_config: every scaling and axis layout is written and read back") {
           s.low_freq_factor = 1;
           s.high_freq_factor = 4;
           s.proportion = 0.25;
-          s.factor_count = 24;
+          std::vector<double> shorts, longs;
           for (int i = 0; i < 24; ++i) {
-            s.factors[i] = 1 + 0.1 * i;
-            s.long_factors[i] = 2 + 0.1 * i;
+            shorts.push_back(1 + 0.1 * i);
+            longs.push_back(2 + 0.1 * i);
           }
+          c.set_factors(shorts);
+          c.set_long_factors(longs);
         }
         if (type == SIMDROPE_SCALING_YARN) {
           s.beta_fast = 16;
@@ -365,7 +368,9 @@ TEST_CASE("hf_config: every scaling and axis layout is written and read back") {
           const int sections[3] = {two ? 12 : 8, two ? 12 : 8, two ? 0 : 8};
           std::memcpy(c.axes.sections, sections, sizeof(sections));
           if (layout == SIMDROPE_AXES_EXPLICIT) {
-            for (int i = 0; i < 24; ++i) c.axes.pair_axis[i] = static_cast<uint8_t>(i % 3);
+            std::vector<uint8_t> pair_axis;
+            for (int i = 0; i < 24; ++i) pair_axis.push_back(static_cast<uint8_t>(i % 3));
+            c.set_pair_axis(pair_axis);
           }
         }
         REQUIRE(simdrope::Rope::create(c).ok());

@@ -148,9 +148,11 @@ class Draw {
     if (random_.Chance(3)) {
       config_.axes.count = static_cast<int>(random_.Int(2, SIMDROPE_MAX_AXES));
       config_.axes.layout = SIMDROPE_AXES_EXPLICIT;
+      std::vector<uint8_t> pair_axis;
       for (int i = 0; i < pairs_; ++i) {
-        config_.axes.pair_axis[i] = static_cast<uint8_t>(random_.Int(0, config_.axes.count - 1));
+        pair_axis.push_back(static_cast<uint8_t>(random_.Int(0, config_.axes.count - 1)));
       }
+      config_.set_pair_axis(pair_axis);
     }
     options_.inverse = random_.Chance(2);
     if (random_.Chance(3)) options_.q.scale = static_cast<float>(random_.Real(-2, 2));
@@ -158,8 +160,9 @@ class Draw {
       config_.precision = random_.Pick({SIMDROPE_PRECISION_EXACT, SIMDROPE_PRECISION_EXACT, SIMDROPE_PRECISION_FLOAT32,
                                         SIMDROPE_PRECISION_BF16_POSITIONS, SIMDROPE_PRECISION_F16_POSITIONS});
       config_.scaling.type = SIMDROPE_SCALING_EXPLICIT;
-      config_.scaling.factor_count = pairs_;
-      for (int i = 0; i < pairs_; ++i) config_.scaling.factors[i] = random_.Real(0, 1);
+      std::vector<double> inv_freq;
+      for (int i = 0; i < pairs_; ++i) inv_freq.push_back(random_.Real(0, 1));
+      config_.set_factors(inv_freq);
       return;
     }
     if (random_.Chance(5)) {
