@@ -136,6 +136,17 @@ struct Options : simdrope_options {
   Options() : simdrope_options(SIMDROPE_OPTIONS_INIT) {}
 };
 
+// RMS norm over each head; `weight` is [head_dim], `offset` 1 for Gemma.
+inline simdrope_norm rms_norm(const void* weight, Format format = f32, float eps = 1e-6f, float offset = 0.0f) {
+  simdrope_norm norm = SIMDROPE_NORM_INIT;
+  norm.type = SIMDROPE_NORM_RMS;
+  norm.weight = weight;
+  norm.weight_format = format;
+  norm.eps = eps;
+  norm.weight_offset = offset;
+  return norm;
+}
+
 // ---------------------------------------------------------------------------- Tensor
 
 struct Tensor : simdrope_tensor {
@@ -196,6 +207,44 @@ inline Tensor heads(Tensor tensor, int64_t first, int64_t count) {
   if (tensor.scales.scale != nullptr) tensor.scales.scale += first * tensor.scales.head_stride;
   if (tensor.scales.zero_point != nullptr) tensor.scales.zero_point += first * tensor.scales.head_stride;
   tensor.heads = count;
+  return tensor;
+}
+
+// ---- caches: the tensor is the cache, its slots say where each token of the step goes (simdrope_slots)
+
+// `cache` with token (b, s) in slot ids[b * seq + s]; Int is int32_t or int64_t.
+template <class Int>
+Tensor with_slots(Tensor cache, const Int* ids, int64_t batch, int64_t seq, bool reject_duplicates = false) {
+  cache.slots.source = SIMDROPE_SLOTS_IDS;
+  cache.slots.ids = ids;
+  cache.slots.type = sizeof(Int) == 4 ? SIMDROPE_INDEX_I32 : SIMDROPE_INDEX_I64;
+  cache.slots.batch = batch;
+  cache.slots.seq = seq;
+  cache.slots.batch_stride = seq;
+  cache.slots.seq_stride = 1;
+  cache.slots.reject_duplicates = reject_duplicates;
+  return cache;
+}
+// `cache` ([batch, heads, S_max, D], say) with token (b, s) at row `position` of entry b.
+inline Tensor with_slots_by_position(Tensor cache, int64_t seq) {
+  cache.slots.source = SIMDROPE_SLOTS_POSITIONS;
+  cache.slots.batch = cache.batch;
+  cache.slots.seq = seq;
+  return cache;
+}
+// `tensor` with one scale for all of it (f8, or i8 with a static scale).
+inline Tensor with_scale(Tensor tensor, const float* scale) {
+  tensor.scales.scale = const_cast<float*>(scale);
+  tensor.scales.given = true;
+  return tensor;
+}
+// `tensor` with a scale, and for u8 a zero point, for each token and head: contiguous [batch, seq, heads].
+inline Tensor with_scales(Tensor tensor, float* scale, float* zero_point = nullptr) {
+  tensor.scales.scale = scale;
+  tensor.scales.zero_point = zero_point;
+  tensor.scales.batch_stride = tensor.seq * tensor.heads;
+  tensor.scales.seq_stride = tensor.heads;
+  tensor.scales.head_stride = 1;
   return tensor;
 }
 
@@ -517,6 +566,38 @@ inline Status apply(const simdrope_cos_sin& cos_sin, const Tensor& q, const Opti
 inline Status apply(const simdrope_cos_sin& cos_sin, const Tensor& q, const Tensor& k, const Options& options = {}) {
   return apply(cos_sin, QKV(q, k), options);
 }
+
+// A call checked once and run many times (simdrope_plan). Move-only.
+class Plan {
+ public:
+  Plan() = default;
+  // What cos_sin names (and the weights of norms that options name) must outlive the plan.
+  static Result<Plan> create(const simdrope_cos_sin& cos_sin, const QKV& in, const QKV& out,
+                             const Options& options = {}) {
+    simdrope_plan* handle = nullptr;
+    const simdrope_status code = simdrope_plan_create(&cos_sin, &in, &out, &options, &handle);
+    if (code != SIMDROPE_OK) return Status::of(code);
+    Plan plan;
+    plan.handle_.reset(handle);
+    return plan;
+  }
+  static Result<Plan> create(const simdrope_cos_sin& cos_sin, const QKV& in_place, const Options& options = {}) {
+    return create(cos_sin, in_place, in_place, options);
+  }
+  // What the plan was made with: change what differs, then run.
+  simdrope_run pointers() const {
+    simdrope_run run{};
+    simdrope_plan_pointers(handle_.get(), &run);
+    return run;
+  }
+  Status run(const simdrope_run& run) const { return Status::of(simdrope_plan_run(handle_.get(), &run)); }
+
+ private:
+  struct Release {
+    void operator()(simdrope_plan* plan) const { simdrope_plan_release(plan); }
+  };
+  std::unique_ptr<simdrope_plan, Release> handle_;
+};
 
 }  // namespace simdrope
 

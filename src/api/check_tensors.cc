@@ -79,25 +79,36 @@ bool HasPeriod(const View& v, int64_t period) {
   return true;
 }
 
-bool IsDisjoint(const View& a, const View& b) {
-  const auto a_data = reinterpret_cast<uintptr_t>(a.base);
-  const auto b_data = reinterpret_cast<uintptr_t>(b.base);
-  const Extent a_all = ExtentOf(a, INT64_MAX);
-  const Extent b_all = ExtentOf(b, INT64_MAX);
-  if (a_data + static_cast<uintptr_t>(a_all.after) <= b_data - static_cast<uintptr_t>(b_all.before)) return true;
-  if (b_data + static_cast<uintptr_t>(b_all.after) <= a_data - static_cast<uintptr_t>(a_all.before)) return true;
-  // Slices of one packed tensor: apart within each period of a common stride.
+// Slices of one packed tensor: apart within each period of a common stride.
+bool AreInterlaced(const View& a, const View& b) {
   for (const Axis& axis : a.axes) {
     const int64_t period = std::llabs(axis.stride);
     if (axis.size < 2 || period == 0 || !HasPeriod(a, period) || !HasPeriod(b, period)) continue;
     const Extent a_in = ExtentOf(a, period);
     const Extent b_in = ExtentOf(b, period);
-    const int64_t distance = static_cast<int64_t>((b_data - static_cast<uintptr_t>(b_in.before)) -
-                                                  (a_data - static_cast<uintptr_t>(a_in.before)));
+    const int64_t distance =
+        static_cast<int64_t>((reinterpret_cast<uintptr_t>(b.base) - static_cast<uintptr_t>(b_in.before)) -
+                             (reinterpret_cast<uintptr_t>(a.base) - static_cast<uintptr_t>(a_in.before)));
     const int64_t offset = ((distance % period) + period) % period;
     if (offset >= a_in.total() && offset + b_in.total() <= period) return true;
   }
   return false;
+}
+
+// First and last byte, exclusive.
+struct Interval {
+  uintptr_t begin;
+  uintptr_t end;
+};
+
+Interval IntervalOf(const View& v) {
+  const Extent all = ExtentOf(v, INT64_MAX);
+  const auto base = reinterpret_cast<uintptr_t>(v.base);
+  return {base - static_cast<uintptr_t>(all.before), base + static_cast<uintptr_t>(all.after)};
+}
+
+bool IsDisjoint(const View& a, const Interval& a_all, const View& b, const Interval& b_all) {
+  return a_all.end <= b_all.begin || b_all.end <= a_all.begin || AreInterlaced(a, b);
 }
 
 // Whether no two runs of one view share a byte: each stride steps over all that smaller strides reach. Of equal strides
@@ -263,14 +274,14 @@ simdrope_status CheckTensor(const char* name, const simdrope_tensor& t, bool is_
   }
   const Axis axes[3] = {
       {"batch", t.batch, t.batch_stride}, {"seq", t.seq, t.seq_stride}, {"head", t.heads, t.head_stride}};
-  if (format.block_elements > 1) {
-    bool is_whole = t.head_dim % format.block_elements == 0;
-    for (const Axis& axis : axes) is_whole = is_whole && (axis.size < 2 || axis.stride % format.block_elements == 0);
+  if (format.block_shift > 0) {
+    bool is_whole = t.head_dim % format.block_elements() == 0;
+    for (const Axis& axis : axes) is_whole = is_whole && (axis.size < 2 || axis.stride % format.block_elements() == 0);
     if (!is_whole) {
       return Fail(SIMDROPE_INVALID_ARGUMENT,
                   "%s: head_dim = %lld and strides %lld, %lld, %lld must be multiples of the %d elements of a %s block",
                   name, static_cast<long long>(t.head_dim), static_cast<long long>(t.batch_stride),
-                  static_cast<long long>(t.seq_stride), static_cast<long long>(t.head_stride), format.block_elements,
+                  static_cast<long long>(t.seq_stride), static_cast<long long>(t.head_stride), format.block_elements(),
                   format.name);
     }
   }
@@ -348,7 +359,9 @@ simdrope_status CheckOperands(const simdrope_qkv& in_qkv, const simdrope_qkv& ou
 
 simdrope_status CheckDisjoint(const char* a_name, const simdrope_tensor& a, const char* b_name,
                               const simdrope_tensor& b) {
-  if (IsEmpty(a) || IsEmpty(b) || IsDisjoint(ViewOf(a_name, a), ViewOf(b_name, b))) return SIMDROPE_OK;
+  if (IsEmpty(a) || IsEmpty(b)) return SIMDROPE_OK;
+  const View a_view = ViewOf(a_name, a), b_view = ViewOf(b_name, b);
+  if (IsDisjoint(a_view, IntervalOf(a_view), b_view, IntervalOf(b_view))) return SIMDROPE_OK;
   return Fail(SIMDROPE_INVALID_ARGUMENT, "%s and %s overlap without being the same tensor", a_name, b_name);
 }
 
@@ -363,7 +376,9 @@ class Views {
   simdrope_status Check() const {
     for (int i = 0; i < count_; ++i) {
       for (int j = i + 1; j < count_; ++j) {
-        if ((!is_output_[i] && !is_output_[j]) || IsDisjoint(views_[i], views_[j])) continue;
+        if ((!is_output_[i] && !is_output_[j]) || IsDisjoint(views_[i], intervals_[i], views_[j], intervals_[j])) {
+          continue;
+        }
         const bool in_order = is_output_[j];
         return Fail(SIMDROPE_INVALID_ARGUMENT, "%s and %s overlap without being the same tensor",
                     views_[in_order ? i : j].name, views_[in_order ? j : i].name);
@@ -376,11 +391,13 @@ class Views {
   void Add(const View& v, bool is_output) {
     if (IsEmptyView(v)) return;
     views_[count_] = v;
+    intervals_[count_] = IntervalOf(v);
     is_output_[count_++] = is_output;
   }
 
   // Three operands in and out, with scales and zero points, and two tables.
   View views_[22];
+  Interval intervals_[22];
   bool is_output_[22];
   int count_ = 0;
 };

@@ -100,6 +100,7 @@ simdrope_status MakeCheckedCall(const simdrope_cos_sin* cos_sin, const simdrope_
 }
 
 simdrope_status RunCheckedCall(const CheckedCall& call, const simdrope_run& run) {
+  if (call.count == 1 && TryOneToken(call.plans[0], run)) return SIMDROPE_OK;
   SIMDROPE_TRY(CheckRun(call.plans[0], run));
   if (call.count == 1) {
     RunPlan(call.plans[0], run);

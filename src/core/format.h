@@ -16,20 +16,22 @@ enum class Scales {
 
 struct FormatEntry {
   const char* name;
-  int block_elements;  // 1, or how many elements one block holds
+  int block_shift;  // a block holds 2^block_shift elements
   int block_bytes;
   int alignment;  // of data, bytes
   Scales scales;
   bool has_zero_point;
+
+  constexpr int block_elements() const { return 1 << block_shift; }
 };
 
 // By simdrope_format.
 inline constexpr FormatEntry kFormatTable[] = {
-    {"f32", 1, 4, 4, Scales::kNone, false},      {"f16", 1, 2, 2, Scales::kNone, false},
-    {"bf16", 1, 2, 2, Scales::kNone, false},     {"f8_e4m3", 1, 1, 1, Scales::kGiven, false},
-    {"f8_e5m2", 1, 1, 1, Scales::kGiven, false}, {"i8", 1, 1, 1, Scales::kComputed, false},
-    {"u8", 1, 1, 1, Scales::kComputed, true},    {"q8_0", 32, 34, 2, Scales::kNone, false},
-    {"q4_0", 32, 18, 2, Scales::kNone, false},
+    {"f32", 0, 4, 4, Scales::kNone, false},      {"f16", 0, 2, 2, Scales::kNone, false},
+    {"bf16", 0, 2, 2, Scales::kNone, false},     {"f8_e4m3", 0, 1, 1, Scales::kGiven, false},
+    {"f8_e5m2", 0, 1, 1, Scales::kGiven, false}, {"i8", 0, 1, 1, Scales::kComputed, false},
+    {"u8", 0, 1, 1, Scales::kComputed, true},    {"q8_0", 5, 34, 2, Scales::kNone, false},
+    {"q4_0", 5, 18, 2, Scales::kNone, false},
 };
 inline constexpr int kFormatCount = static_cast<int>(sizeof(kFormatTable) / sizeof(kFormatTable[0]));
 
@@ -45,7 +47,7 @@ inline ptrdiff_t SizeOf(simdrope_format format) { return EntryOf(format).block_b
 // Bytes of `elements` elements, a multiple of the format's block.
 inline ptrdiff_t BytesOf(simdrope_format format, int64_t elements) {
   const FormatEntry& entry = EntryOf(format);
-  return static_cast<ptrdiff_t>(elements / entry.block_elements * entry.block_bytes);
+  return static_cast<ptrdiff_t>((elements >> entry.block_shift) * entry.block_bytes);
 }
 
 }  // namespace simdrope::impl

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "angle/rope.h"
 #include "core/format.h"
 #include "core/tensor.h"
 #include "exec/machine.h"
@@ -10,8 +11,8 @@
 namespace simdrope::impl {
 namespace {
 
-Storage StorageOf(const simdrope_tensor& t, bool swapped, bool is_output) {
-  Storage s{};
+void SetStorage(const simdrope_tensor& t, bool swapped, bool is_output, Storage* storage) {
+  Storage& s = *storage;
   s.format = t.format;
   const bool has_slots = t.slots.source != SIMDROPE_SLOTS_NONE;
   s.batch = BytesOf(t.format, t.batch_stride);
@@ -26,7 +27,6 @@ Storage StorageOf(const simdrope_tensor& t, bool swapped, bool is_output) {
   s.slots = t.slots;
   s.slot_rows = t.seq;
   s.slot_count = t.batch * t.seq;
-  return s;
 }
 
 bool HasStages(const simdrope_stages& stages) {
@@ -91,15 +91,18 @@ bool CanBeNonTemporal(const Plan& plan, const Operand& o, const simdrope_tensor&
 
 void AddOperand(Plan* plan, const simdrope_tensor& in, const simdrope_tensor& out, const simdrope_stages& stages,
                 simdrope_operand simdrope_run::*pointers, const char* name, Side side, bool rotates) {
-  Operand o{};
+  Operand& o = plan->operands[plan->count];
+  o.call = StraightCall{};
+  o.outside_count = 0;
+  o.canonical_nans = false;
   o.pointers = pointers;
   o.name = name;
   o.side = side;
   o.rotates = rotates;
   o.in_place = IsSameView(in, out);
   o.heads = in.heads;
-  o.in = StorageOf(in, plan->swapped, false);
-  o.out = StorageOf(out, plan->swapped, true);
+  SetStorage(in, plan->swapped, false, &o.in);
+  SetStorage(out, plan->swapped, true, &o.out);
   o.stages = stages;
   o.road = RoadFor(*plan, o, in, out);
   if (o.road == Road::kNothing) return;
@@ -117,10 +120,12 @@ void AddOperand(Plan* plan, const simdrope_tensor& in, const simdrope_tensor& ou
     o.call.out_token_stride = o.out.token;
     o.call.split = plan->window.split;
     o.call.pairs = static_cast<size_t>(plan->window.pairs());
+    o.call.tokens = 1;
+    o.call.heads = static_cast<size_t>(o.heads);
   }
   plan->whole_tokens = plan->whole_tokens || stages.norm.over_all_heads;
   plan->heads += in.heads;
-  plan->operands[plan->count++] = o;
+  ++plan->count;
 }
 
 // Prefetch distances and non-temporal stores, by the size of the whole call.
@@ -144,6 +149,34 @@ void ChooseMemoryAccess(const simdrope_qkv& out, Plan* plan) {
     if (plan->bytes >= far_from) o.call.prefetch_far = Ahead(o, kPrefetchFarBytes);
     plan->non_temporal = plan->non_temporal || o.call.non_temporal;
   }
+}
+
+// Whether a run has only pointers and a first position to look at.
+bool IsOneToken(const Plan& plan, const simdrope_options& options) {
+  const simdrope_cos_sin& c = plan.cos_sin;
+  const simdrope_positions& p = c.positions;
+  if (plan.batch != 1 || plan.seq != 1 || plan.count == 0 || options.inverse || plan.magnitude != 1.0f ||
+      p.ids != nullptr || p.offsets != nullptr || p.cu_seqlens != nullptr || p.padding) {
+    return false;
+  }
+  if (c.source == SIMDROPE_STREAMED) {
+    if (c.rope == nullptr || c.rope->precision != SIMDROPE_PRECISION_EXACT || c.rope->has_xpos() ||
+        c.rope->has_temperature()) {
+      return false;
+    }
+  } else if (c.table.format != SIMDROPE_F32 || c.table.column_stride != 1 || c.key_table.cos != nullptr ||
+             c.query_scale != nullptr || c.padding != nullptr || c.pair_axis != nullptr ||
+             c.out_of_range != SIMDROPE_REJECT) {
+    return false;
+  }
+  for (int i = 0; i < plan.count; ++i) {
+    const Operand& o = plan.operands[i];
+    if (o.road != Road::kStraight || o.outside_count != 0 || o.canonical_nans || o.stages.scale != 1.0f ||
+        o.in.slots.source != SIMDROPE_SLOTS_NONE || o.out.slots.source != SIMDROPE_SLOTS_NONE) {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace
@@ -176,6 +209,7 @@ void MakePlan(const Kernels& kernels, const simdrope_cos_sin* cos_sin, const Win
   add(in.k, out.k, options.k, &simdrope_run::k, "k", Side::kKey, true);
   add(in.v, out.v, options.v, &simdrope_run::v, "v", Side::kKey, false);
   ChooseMemoryAccess(out, plan);
+  plan->is_one_token = IsOneToken(*plan, options);
 }
 
 void PointersOf(const simdrope_cos_sin* cos_sin, const simdrope_qkv& in, const simdrope_qkv& out,

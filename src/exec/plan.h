@@ -54,7 +54,7 @@ struct Operand {
   bool token_major;     // the heads of a token lie closer together than the tokens of a head
   bool canonical_nans;  // rows from the caller: StraightCall's condition on NaN
   StraightFunction rotate;
-  StraightCall call;   // without pointers and counts
+  StraightCall call;   // of one token, without pointers
   Segment outside[3];  // elements of a head outside the window
   int outside_count;
 };
@@ -74,6 +74,7 @@ struct Plan {
   int64_t heads;      // of all operands
   bool whole_tokens;  // a token may not be cut between parts
   bool non_temporal;  // some operand is stored so
+  bool is_one_token;  // TryOneToken may run it
   int64_t bytes;      // read and written
   int threads;
 
@@ -98,6 +99,10 @@ inline int64_t BatchOf(const simdrope_tensor& t) {
   return t.slots.source == SIMDROPE_SLOTS_NONE ? t.batch : t.slots.batch;
 }
 inline int64_t SeqOf(const simdrope_tensor& t) { return t.slots.source == SIMDROPE_SLOTS_NONE ? t.seq : t.slots.seq; }
+
+// Decoding of one token by the straight road alone, with nothing to look up: checked and run in a few tens of
+// instructions. Returns whether it was; else nothing has been done, and the general way finds out why or does it.
+bool TryOneToken(const Plan& plan, const simdrope_run& run);
 
 // Runs a checked plan with checked pointers.
 void RunPlan(const Plan& plan, const simdrope_run& run);
