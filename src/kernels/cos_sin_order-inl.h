@@ -87,6 +87,12 @@ HWY_INLINE void Reorder(const float* cos, const float* sin, size_t pairs, float*
   }
 }
 
+#else
+
+// No form on this target wants another order.
+template <CosSinOrder kOrder>
+HWY_INLINE void Reorder(const float*, const float*, size_t, float*, float*) {}
+
 #endif
 
 // in * scale. Every NaN becomes the default one: rounding to bf16 skips its NaN check (StraightCall).
