@@ -142,6 +142,29 @@ TEST_CASE("ropes that cannot be turned into one another are refused") {
   xpos.xpos.scale_base = 512;
   CHECK(plain.rerotation(RopeOf(xpos)).status().code() == SIMDROPE_UNSUPPORTED);
   simdrope_rope* none = nullptr;
-  CHECK(simdrope_rope_create_rerotation(plain.get(), nullptr, &none) == SIMDROPE_INVALID_ARGUMENT);
-  CHECK(simdrope_rope_create_rerotation(nullptr, plain.get(), nullptr) == SIMDROPE_INVALID_ARGUMENT);
+  CHECK(simdrope_rope_create_rerotation(plain.get(), nullptr, 0, &none) == SIMDROPE_INVALID_ARGUMENT);
+  CHECK(simdrope_rope_create_rerotation(nullptr, plain.get(), 0, nullptr) == SIMDROPE_INVALID_ARGUMENT);
+}
+
+TEST_CASE("a fingerprint says what a rope means, and a re-rotation refuses another one") {
+  const simdrope::Config config(64, 5e5);
+  const simdrope::Rope rope = (*simdrope::Rope::create(config));
+  CHECK(rope.fingerprint() != 0);
+  simdrope::Config same = config;
+  same.rotary_dim = 64;  // as the default
+  CHECK((*simdrope::Rope::create(config)).fingerprint() == rope.fingerprint());
+  CHECK((*simdrope::Rope::create(same)).fingerprint() == rope.fingerprint());
+  simdrope::Config other = config;
+  other.theta = 1e4;
+  const simdrope::Rope to = (*simdrope::Rope::create(other));
+  CHECK(to.fingerprint() != rope.fingerprint());
+  CHECK(rope.rerotation(to, rope.fingerprint()).ok());
+  CHECK(rope.rerotation(to).ok());
+  CHECK(rope.shift(rope.fingerprint()).ok());
+  const auto refused = rope.rerotation(to, to.fingerprint());
+  CHECK(refused.status().code() == SIMDROPE_INVALID_ARGUMENT);
+  CHECK(refused.status().message().find("fingerprint") != std::string::npos);
+  CHECK(simdrope_rope_fingerprint(nullptr) == 0);
+  // Stored beside caches by earlier versions: it may never change.
+  CHECK(rope.fingerprint() == 17350081831110001012u);
 }

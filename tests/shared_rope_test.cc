@@ -1,10 +1,16 @@
 // get_rope: the same Config gives the same Rope, from any thread, bounded.
 #include <atomic>
 #include <climits>
+#include <cstdlib>
 #include <set>
 #include <thread>
 
 #include "support.h"
+
+#if defined(__unix__)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 
 namespace {
 
@@ -130,3 +136,50 @@ TEST_CASE("a config that is not accepted is not remembered, nor does its list's 
   const Config good(16);
   CHECK(simdrope_get_rope(&good, nullptr) == SIMDROPE_INVALID_ARGUMENT);
 }
+
+#if defined(__unix__)
+namespace {
+
+void AskAtExit() {
+  simdrope_config config;
+  simdrope_config_init(&config);
+  config.head_dim = 64;
+  simdrope_rope* rope = nullptr;
+  if (simdrope_get_rope(&config, &rope) != SIMDROPE_OK) _exit(3);
+  simdrope_rope_release(rope);
+}
+
+int StatusOfChild(pid_t child) {
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+}  // namespace
+
+TEST_CASE("ropes can be asked for while the process exits, and after a fork from a process with busy threads") {
+  const pid_t exiting = fork();
+  if (exiting == 0) {
+    std::atexit(AskAtExit);
+    AskAtExit();
+    std::exit(0);
+  }
+  CHECK(StatusOfChild(exiting) == 0);
+
+  std::atomic<bool> stop{false};
+  std::thread busy([&] {
+    while (!stop) AskAtExit();
+  });
+  for (int i = 0; i < 50; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(20);
+      AskAtExit();
+      _exit(0);
+    }
+    CHECK(StatusOfChild(child) == 0);
+  }
+  stop = true;
+  busy.join();
+}
+#endif

@@ -141,7 +141,7 @@ struct Model {
   int64_t max_position = 0;
   int q_heads = 0;
   int k_heads = 0;
-  std::vector<LayerRope> ropes;       // at least one
+  std::vector<LayerRope> ropes;  // at least one
   // RoPEs beside the language model's layers, their layer_type saying whose: "indexer" (of sparse attention),
   // "vision_config", "audio_config", ...
   std::vector<LayerRope> others;
@@ -157,7 +157,7 @@ struct ReadOptions {
   // Keys about RoPE that are not understood: false, an error that names them; true, a warning, unless
   // they could say which layers rotate, the pairing or the window, which is never assumed.
   bool allow_unknown = false;
-  std::string family;  // read a model type or architecture that is not known as this one; "": an error
+  std::string family;   // read a model type or architecture that is not known as this one; "": an error
   int64_t seq_len = 0;  // current length, for dynamic and longrope scaling; 0: within the trained one
 };
 
@@ -171,9 +171,9 @@ SIMDROPE_API Result<Model> read_model(const std::string& path, const ReadOptions
 
 // A known model type or architecture.
 struct FamilyInfo {
-  std::string names;   // separated by spaces: all of them are read alike
-  std::string file;    // "config.json" or "gguf"
-  std::string rope;    // "yes", "none" or "refused"
+  std::string names;  // separated by spaces: all of them are read alike
+  std::string file;   // "config.json" or "gguf"
+  std::string rope;   // "yes", "none" or "refused"
   std::string pairing;
   std::string window;  // which part of a head turns, where the file does not say
   double theta = 0;    // where the file does not say

@@ -232,8 +232,14 @@ SIMDROPE_API simdrope_status simdrope_get_rope(const simdrope_config* config, si
 // - else: at positions p, keys that `from` rotated at p become keys that `to` rotated at p (LongRoPE
 //   short to long). Windows, axes and XPos of the two agree.
 // Its precision is EXACT; info's inv_freq is the difference.
+// fingerprint: what was stored beside the cache (simdrope_rope_fingerprint of the rope that its keys were rotated by:
+// of `from`, of `to` where from is NULL). Another one is refused; 0 is not checked.
 SIMDROPE_API simdrope_status simdrope_rope_create_rerotation(const simdrope_rope* from, const simdrope_rope* to,
-                                                             simdrope_rope** rope);
+                                                             uint64_t fingerprint, simdrope_rope** rope);
+
+// 64 bits of the Config that a rope was made from, defaults resolved: the same on every machine and in later versions.
+// 0 for NULL and for re-rotations.
+SIMDROPE_API uint64_t simdrope_rope_fingerprint(const simdrope_rope* rope);
 
 typedef struct simdrope_rope_info {
   int32_t head_dim;

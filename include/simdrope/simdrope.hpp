@@ -438,13 +438,18 @@ class Rope {
     return adopt([&](simdrope_rope** handle) { return simdrope_get_rope(&config, handle); });
   }
   // Turns keys rotated by this Rope at p into keys rotated at p + d; d is what positions say.
-  Result<Rope> shift() const {
-    return adopt([&](simdrope_rope** handle) { return simdrope_rope_create_rerotation(nullptr, get(), handle); });
+  Result<Rope> shift(uint64_t fingerprint = 0) const {
+    return adopt(
+        [&](simdrope_rope** handle) { return simdrope_rope_create_rerotation(nullptr, get(), fingerprint, handle); });
   }
   // Turns keys rotated by this Rope into keys rotated by `to`, at the same positions.
-  Result<Rope> rerotation(const Rope& to) const {
-    return adopt([&](simdrope_rope** handle) { return simdrope_rope_create_rerotation(get(), to.get(), handle); });
+  Result<Rope> rerotation(const Rope& to, uint64_t fingerprint = 0) const {
+    return adopt(
+        [&](simdrope_rope** handle) { return simdrope_rope_create_rerotation(get(), to.get(), fingerprint, handle); });
   }
+
+  // To store beside a cache; shift and rerotation refuse another one.
+  uint64_t fingerprint() const { return simdrope_rope_fingerprint(get()); }
 
   explicit operator bool() const { return handle_ != nullptr; }
   const simdrope_rope* get() const { return handle_.get(); }

@@ -7,6 +7,7 @@
 #include "angle/axes.h"
 #include "angle/frequencies.h"
 #include "angle/phase.h"
+#include "core/config_fields.h"
 #include "core/half.h"
 #include "core/status.h"
 
@@ -112,15 +113,21 @@ simdrope_status MakeRope(const simdrope_config& config, std::unique_ptr<simdrope
       rope->log2_zeta[i] = std::log2((2.0 * i + 0.4 * window.rotary_dim) / (1.4 * window.rotary_dim));
     }
   }
-  if (!std::isfinite(rope->attention_factor)) {
+  rope->fingerprint = FingerprintOf(config, window.rotary_dim, window.split);
+  if (!std::isfinite(static_cast<float>(rope->attention_factor))) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "the scaling gives an attention factor of %g", rope->attention_factor);
   }
   *result = std::move(rope);
   return SIMDROPE_OK;
 }
 
-simdrope_status MakeRerotation(const simdrope_rope* from, const simdrope_rope& to,
+simdrope_status MakeRerotation(const simdrope_rope* from, const simdrope_rope& to, uint64_t fingerprint,
                                std::unique_ptr<simdrope_rope>* result) {
+  const uint64_t expected = (from != nullptr ? *from : to).fingerprint;
+  if (fingerprint != 0 && fingerprint != expected) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "fingerprint = %016llx, but the rope that keys are rotated by has %016llx",
+                static_cast<unsigned long long>(fingerprint), static_cast<unsigned long long>(expected));
+  }
   const int32_t pairs = to.window.pairs();
   if (from != nullptr) {
     const Window &a = from->window, &b = to.window;

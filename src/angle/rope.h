@@ -20,6 +20,7 @@ struct simdrope_rope {
   double xpos_center = 0;
   double xpos_scale_base = 0;  // 0: no XPos
   simdrope_temperature temperature{};
+  uint64_t fingerprint = 0;  // of the Config; 0: of none (a re-rotation)
 
   // [pairs] each.
   std::unique_ptr<double[]> inv_freq;       // radians per position
@@ -38,7 +39,7 @@ namespace simdrope::impl {
 simdrope_status MakeRope(const simdrope_config& config, std::unique_ptr<simdrope_rope>* rope);
 
 // simdrope_rope_create_rerotation; `from` may be NULL.
-simdrope_status MakeRerotation(const simdrope_rope* from, const simdrope_rope& to,
+simdrope_status MakeRerotation(const simdrope_rope* from, const simdrope_rope& to, uint64_t fingerprint,
                                std::unique_ptr<simdrope_rope>* rope);
 
 // simdrope_get_rope: *rope holds a reference.

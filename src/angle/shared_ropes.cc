@@ -1,105 +1,140 @@
 // The Ropes that simdrope_get_rope remembers.
-#include <list>
+#include <algorithm>
+#include <memory>
 #include <mutex>
 #include <new>
-#include <string>
 
 #include "angle/rope.h"
+#include "core/config_fields.h"
 #include "core/status.h"
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#define SIMDROPE_HAS_FORK 1
+#endif
 
 namespace simdrope::impl {
 namespace {
 
 constexpr size_t kRemembered = 64;
 
-template <class T>
-void Append(std::string& key, const T& field) {
-  key.append(reinterpret_cast<const char*>(&field), sizeof(field));
-}
-
-// Two checked configs have the same key if and only if all their fields are the same, list entries as
-// far as they are used.
-std::string KeyOf(const simdrope_config& c) {
-  std::string key;
-  const simdrope_scaling& s = c.scaling;
-  for (int32_t field :
-       {c.head_dim, c.rotary_dim, c.rotary_offset, c.split, static_cast<int32_t>(c.pairing),
-        static_cast<int32_t>(c.precision), static_cast<int32_t>(s.type), static_cast<int32_t>(s.truncate),
-        static_cast<int32_t>(s.attention_factor_given), s.factor_count, c.axes.count,
-        static_cast<int32_t>(c.axes.layout), static_cast<int32_t>(c.xpos.center_at_half_length)}) {
-    Append(key, field);
-  }
-  for (int64_t field : {s.original_max_position, s.max_position, s.seq_len}) Append(key, field);
-  for (double field :
-       {c.theta, s.factor, s.attention_factor, s.low_freq_factor, s.high_freq_factor, s.beta_fast, s.beta_slow,
-        s.mscale, s.mscale_all_dim, s.short_mscale, s.long_mscale, s.proportion, c.xpos.scale_base, c.xpos.center,
-        c.temperature.beta, c.temperature.length, c.temperature.offset}) {
-    Append(key, field);
-  }
-  Append(key, c.axes.sections);
-  const bool has_pair_axis = c.axes.count > 1 && c.axes.layout == SIMDROPE_AXES_EXPLICIT;
-  for (int32_t i = 0; has_pair_axis && i < c.axes.pair_axis_count; ++i) Append(key, c.axes.pair_axis[i]);
-  const bool has_lists = s.type == SIMDROPE_SCALING_LONGROPE || s.type == SIMDROPE_SCALING_FREQ_FACTORS ||
-                         s.type == SIMDROPE_SCALING_EXPLICIT;
-  for (int32_t i = 0; has_lists && i < s.factor_count; ++i) {
-    Append(key, s.factors[i]);
-    if (s.type == SIMDROPE_SCALING_LONGROPE) Append(key, s.long_factors[i]);
-  }
-  return key;
-}
-
-struct Remembered {
-  std::string key;
-  simdrope_rope* rope;  // one reference
+struct Slot {
+  uint64_t hash;
+  uint64_t last_use;
+  simdrope_rope* rope;  // one reference; NULL: free
+  simdrope_config config;
+  double* lists;  // what config's pointers point at
+  uint8_t* pair_axis;
 };
 
 struct Memory {
   std::mutex mutex;
-  std::list<Remembered> ropes;  // latest first
-
-  ~Memory() {
-    for (const Remembered& r : ropes) Release(r.rope);
-  }
+  uint64_t uses = 0;
+  Slot slots[kRemembered] = {};
 };
 
-Memory& TheMemory() {
-  static Memory memory;
-  return memory;
-}
+// Never destroyed: threads and exit handlers may ask for ropes until the process is gone.
+union NeverDestroyed {
+  constexpr NeverDestroyed() : memory() {}
+  ~NeverDestroyed() {}
+  Memory memory;
+};
+NeverDestroyed the;
 
-// The rope with this key, moved to the front, with a reference more; NULL if there is none.
-simdrope_rope* Find(Memory& memory, const std::string& key) {
-  for (auto it = memory.ropes.begin(); it != memory.ropes.end(); ++it) {
-    if (it->key != key) continue;
-    memory.ropes.splice(memory.ropes.begin(), memory.ropes, it);
-    Retain(it->rope);
-    return it->rope;
+#if SIMDROPE_HAS_FORK
+// A fork while another thread is inside would leave the child's copy of the mutex locked for ever.
+const int registered = pthread_atfork([] { the.memory.mutex.lock(); }, [] { the.memory.mutex.unlock(); },
+                                      [] { the.memory.mutex.unlock(); });
+#endif
+
+// The slot of this config, NULL if there is none.
+Slot* Find(Memory& memory, uint64_t hash, const simdrope_config& config) {
+  for (Slot& slot : memory.slots) {
+    if (slot.rope != nullptr && slot.hash == hash && SameConfig(slot.config, config)) return &slot;
   }
   return nullptr;
+}
+
+simdrope_rope* Use(Memory& memory, Slot* slot) {
+  slot->last_use = ++memory.uses;
+  Retain(slot->rope);
+  return slot->rope;
+}
+
+template <class T>
+T* Copy(const T* list, int32_t count, T* to) {
+  std::copy(list, list + count, to);
+  return to;
+}
+
+// `config` with lists of its own; false without memory.
+bool Remember(const simdrope_config& config, Slot* slot) {
+  slot->config = config;
+  slot->lists = nullptr;
+  slot->pair_axis = nullptr;
+  simdrope_scaling& s = slot->config.scaling;
+  s.factors = s.long_factors = nullptr;
+  slot->config.axes.pair_axis = nullptr;
+  if (UsesFactors(config)) {
+    const int32_t count = config.scaling.factor_count;
+    slot->lists = new (std::nothrow) double[2 * static_cast<size_t>(count)];
+    if (slot->lists == nullptr) return false;
+    s.factors = Copy(config.scaling.factors, count, slot->lists);
+    if (UsesLongFactors(config)) s.long_factors = Copy(config.scaling.long_factors, count, slot->lists + count);
+  }
+  if (UsesPairAxis(config)) {
+    const int32_t count = config.axes.pair_axis_count;
+    slot->pair_axis = new (std::nothrow) uint8_t[static_cast<size_t>(count)];
+    if (slot->pair_axis == nullptr) return false;
+    slot->config.axes.pair_axis = Copy(config.axes.pair_axis, count, slot->pair_axis);
+  }
+  return true;
+}
+
+void Free(const Slot& slot) {
+  Release(slot.rope);
+  delete[] slot.lists;
+  delete[] slot.pair_axis;
 }
 
 }  // namespace
 
 simdrope_status GetSharedRope(const simdrope_config& config, simdrope_rope** rope) {
-  std::unique_ptr<simdrope_rope> made;
-  SIMDROPE_TRY(MakeRope(config, &made));  // microseconds, and checks the config
-  try {
-    std::string key = KeyOf(config);
-    Memory& memory = TheMemory();
+  Memory& memory = the.memory;
+  const uint64_t hash = HashOfFields(config);
+  {
     const std::lock_guard<std::mutex> lock(memory.mutex);
-    *rope = Find(memory, key);
-    if (*rope != nullptr) return SIMDROPE_OK;
-    memory.ropes.push_front({std::move(key), made.get()});
-    *rope = made.release();
-    Retain(*rope);
-    if (memory.ropes.size() > kRemembered) {
-      Release(memory.ropes.back().rope);
-      memory.ropes.pop_back();
+    if (Slot* slot = Find(memory, hash, config); slot != nullptr) {
+      *rope = Use(memory, slot);
+      return SIMDROPE_OK;
     }
-    return SIMDROPE_OK;
-  } catch (const std::bad_alloc&) {
+  }
+  std::unique_ptr<simdrope_rope> made;
+  SIMDROPE_TRY(MakeRope(config, &made));
+  Slot fresh{};
+  fresh.hash = hash;
+  if (!Remember(config, &fresh)) {
+    Free(fresh);
     return Fail(SIMDROPE_OUT_OF_MEMORY, "no memory to remember a rope");
   }
+  Slot old{};
+  {
+    const std::lock_guard<std::mutex> lock(memory.mutex);
+    if (Slot* slot = Find(memory, hash, config); slot != nullptr) {  // another thread was first
+      *rope = Use(memory, slot);
+      old = fresh;
+    } else {
+      fresh.rope = made.release();
+      slot = std::min_element(memory.slots, memory.slots + kRemembered, [](const Slot& a, const Slot& b) {
+        return a.rope == nullptr ? b.rope != nullptr : b.rope != nullptr && a.last_use < b.last_use;
+      });
+      old = *slot;
+      *slot = fresh;
+      *rope = Use(memory, slot);
+    }
+  }
+  Free(old);
+  return SIMDROPE_OK;
 }
 
 }  // namespace simdrope::impl

@@ -28,10 +28,10 @@ simdrope_status simdrope_get_rope(const simdrope_config* config, simdrope_rope**
 }
 
 simdrope_status simdrope_rope_create_rerotation(const simdrope_rope* from, const simdrope_rope* to,
-                                                simdrope_rope** rope) {
+                                                uint64_t fingerprint, simdrope_rope** rope) {
   SIMDROPE_TRY(CheckPointers(to, "to", rope));
   std::unique_ptr<simdrope_rope> made;
-  SIMDROPE_TRY(MakeRerotation(from, *to, &made));
+  SIMDROPE_TRY(MakeRerotation(from, *to, fingerprint, &made));
   *rope = made.release();
   return SIMDROPE_OK;
 }
@@ -59,3 +59,5 @@ void simdrope_rope_describe(const simdrope_rope* rope, simdrope_rope_info* info)
   info->distinct_keys = rope->has_xpos();
   info->scales_queries = rope->has_temperature();
 }
+
+uint64_t simdrope_rope_fingerprint(const simdrope_rope* rope) { return rope != nullptr ? rope->fingerprint : 0; }

@@ -67,6 +67,10 @@ simdrope_status CheckScaling(const simdrope_scaling& s, int32_t pairs) {
       SIMDROPE_TRY(CheckNotNegative("scaling.mscale", s.mscale));
       SIMDROPE_TRY(CheckNotNegative("scaling.mscale_all_dim", s.mscale_all_dim));
       SIMDROPE_TRY(CheckLength("scaling.original_max_position", s.original_max_position));
+      if ((s.beta_fast > 0 ? s.beta_fast : 32) < (s.beta_slow > 0 ? s.beta_slow : 1)) {
+        return Fail(SIMDROPE_INVALID_ARGUMENT, "scaling.beta_fast = %g (0: 32) is below scaling.beta_slow = %g (0: 1)",
+                    s.beta_fast, s.beta_slow);
+      }
       if (s.factor > 0 || s.max_position > 0) return SIMDROPE_OK;
       return Fail(SIMDROPE_INVALID_ARGUMENT, "yarn wants scaling.factor or scaling.max_position; both are 0");
     case SIMDROPE_SCALING_LONGROPE:
