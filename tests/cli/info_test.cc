@@ -89,12 +89,13 @@ TEST_CASE("demo rotates, checks and times a layer") {
   const Json json = outcome.json();
   CHECK(json["heads"] == 32);
   CHECK(json["kv_heads"] == 8);
-  CHECK(json["jobs"].size() == 9);
+  // Three formats, decode and prefill; prefill with threads, too, where there are any.
+  CHECK((json["jobs"].size() == 9 || json["jobs"].size() == 6));
   for (const Json& job : json["jobs"]) {
     CHECK(job["ok"] == true);
     CHECK(job["worst_ulp"].get<double>() > 0);
     CHECK(job["seconds"].get<double>() > 0);
-    CHECK(job["memcpy_seconds"].get<double>() > 0);
+    CHECK(job["roof_seconds"].get<double>() > 0);
   }
 }
 
