@@ -1,4 +1,5 @@
-// simdrope's kernels of the straight road alone, from inside the library: what apply adds to them is the cost of a call.
+// simdrope's kernels of the straight road alone, from inside the library: what apply adds to them is the cost of a
+// call.
 #include <stdexcept>
 
 #include "implementation.h"

@@ -20,8 +20,10 @@ def header(*cells):
 def machine_lines(report):
     machine, context = report["machine"], report["context"]
     lines = [
-        f"- commit {report['commit']}; simdrope {context.get('simdrope_version')}, target {context.get('simdrope_target')}",
-        f"- {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {' '.join(machine['instruction_sets'])}",
+        f"- commit {report['commit']}; simdrope {context.get('simdrope_version')}, "
+        f"target {context.get('simdrope_target')}",
+        f"- {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
+        f"{' '.join(machine['instruction_sets'])}",
         f"- Linux {machine['kernel']}; load average when done {machine['load_average']:.2f}",
         f"- medians of {report['rounds']} interleaved rounds (fewer for what is slow, at least 3), the middle one of "
         f"{report['passes']} passes; microseconds a call",
@@ -48,8 +50,8 @@ def target_lines(report):
 
 
 def peer_lines(report, threads):
-    lines = header("workload", "dtype", "pairing", "mode", "roof", "roof with conversion", "simdrope", "roof / simdrope",
-                   "best peer", "", "best peer / simdrope", "compiler's loop / simdrope")
+    lines = header("workload", "dtype", "pairing", "mode", "roof", "roof with conversion", "simdrope",
+                   "roof / simdrope", "best peer", "", "best peer / simdrope", "compiler's loop / simdrope")
     slower = 0
     found = groups(report["timings"])
     for key in sorted((k for k in found if k[0] in WORKLOADS), key=lambda k: (WORKLOADS.index(k[0]),) + k[1:]):

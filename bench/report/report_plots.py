@@ -76,7 +76,8 @@ def ratio_to_roof(found, path):
         axis.axhline(1, color=YARDSTICK)
         axis.set_xticks(range(len(names)), names)
         axis.set_ylabel(f"{dtype}: roof time / time")
-    figure.suptitle("Part of the roof (read, multiply, write) reached: in place, half pairs, one thread; more is better")
+    figure.suptitle("Part of the roof (read, multiply, write) reached: in place, half pairs, one thread; "
+                    "more is better")
     figure.legend([plt.Rectangle((0, 0), 1, 1, color=LINES[impl]) for impl in impls], impls, loc="lower center",
                   ncol=len(impls))
     figure.tight_layout(rect=(0, 0.04, 1, 1))

@@ -35,7 +35,8 @@ std::string layers_of(const Family& family) {
   const auto add = [&](const std::string& part) { text += (text.empty() ? "" : "; ") + part; };
   if (!family.list.key.empty()) add("by " + std::string(family.list.key));
   if (family.period.length != 0) {
-    add("every " + number(family.period.length) + "th " + std::string(family.period.one) + ", else " +
+    // Not "every " + number(...): GCC 12 warns there of an overlapping copy that cannot be.
+    add(std::string("every ") + number(family.period.length) + "th " + std::string(family.period.one) + ", else " +
         std::string(family.period.others));
   }
   for (const Kind& kind : family.kinds) {

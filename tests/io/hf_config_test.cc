@@ -40,7 +40,7 @@ void check_llama_refused(const std::string& more, const std::string& reason) {
 
 std::string list_of(const char* number, int count) {
   std::string list = "[";
-  for (int i = 0; i < count; ++i) list += (i == 0 ? "" : ",") + std::string(number);
+  for (int i = 0; i < count; ++i) list += std::string(i == 0 ? "" : ",") + number;
   return list + "]";
 }
 
