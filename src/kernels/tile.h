@@ -1,6 +1,6 @@
 // A tile: a few heads of one operand as float in the first-level cache, and the table of the stages that work on it.
-// Stages know nothing of tensors, positions or threads, and never fail. Their preconditions are stated here and asserted
-// where they are built with assertions.
+// Stages know nothing of tensors, positions or threads, and never fail. Their preconditions are stated here and
+// asserted where they are built with assertions.
 #ifndef SIMDROPE_KERNELS_TILE_H_
 #define SIMDROPE_KERNELS_TILE_H_
 
@@ -76,8 +76,8 @@ struct TileRotation {
 // `rounding` is SIMDROPE_F16 or SIMDROPE_BF16 where a PyTorch module would round to its input's format, SIMDROPE_F32
 // where it would not.
 struct TileKernels {
-  // F8 saturates at its largest number; its NaN and those of f16 and bf16 stay NaN. I8 and U8 have no NaN: one becomes 0
-  // there, but where the scale is computed that is NaN then, as is the scale of a block of Q8_0 or Q4_0.
+  // F8 saturates at its largest number; its NaN and those of f16 and bf16 stay NaN. I8 and U8 have no NaN: one becomes
+  // 0 there, but where the scale is computed that is NaN then, as is the scale of a block of Q8_0 or Q4_0.
   void (*load[kFormats])(const TileInput&, const Tile&);
   void (*load_and_sum[kFormats])(const TileInput&, const Tile&, float* square_sums);
   // F8, I8: x / scale, to nearest even, saturated (I8: at -127 and 127). Computed, the scale of I8 is max|x| / 127; it
@@ -110,8 +110,9 @@ struct TileKernels {
   void (*normalise_and_rotate[2])(const Tile&, const float* factors, const NormWeights&, simdrope_format rounding,
                                   const TileRotation&);
 
-  // Orthonormal Walsh-Hadamard transform, in natural (Sylvester) order, of each `width` consecutive elements; a power of
-  // two, at least 2, that divides head_dim. Sums of distance 1, 2, 4, ... in float, then one factor of 1 / sqrt(width).
+  // Orthonormal Walsh-Hadamard transform, in natural (Sylvester) order, of each `width` consecutive elements; a power
+  // of two, at least 2, that divides head_dim. Sums of distance 1, 2, 4, ... in float, then one factor of 1 /
+  // sqrt(width).
   void (*hadamard)(const Tile&, size_t width);
   void (*scale)(const Tile&, float factor);
 };

@@ -242,7 +242,8 @@ void StoreByteTile(const Tile& tile, const TileOutput& output) {
     if constexpr (kIsInteger) {
       if (output.computes_scale) {
         const ptrdiff_t index = static_cast<ptrdiff_t>(h) * output.scale_head_stride;
-        ComputeScale<kFormat>(head, n, output.scale + index, kFormat == SIMDROPE_U8 ? output.zero_point + index : nullptr);
+        ComputeScale<kFormat>(head, n, output.scale + index,
+                              kFormat == SIMDROPE_U8 ? output.zero_point + index : nullptr);
         divisor = output.scale[index] == 0.0f ? 1.0f : output.scale[index];
         scales.scale.values = &divisor;
       }

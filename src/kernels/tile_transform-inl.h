@@ -95,7 +95,8 @@ inline void Hadamard(const Tile& tile, size_t width) {
     }
     for (size_t distance = 4; distance < width; distance *= 2) {
       for (size_t i = 0; i < n; i += 2 * distance) {
-        ForVectors<float, kMaxLanes<float>, HWY_MIN(4, kMaxLanes<float>)>(0, distance, HadamardAtDistance{head + i, distance});
+        ForVectors<float, kMaxLanes<float>, HWY_MIN(4, kMaxLanes<float>)>(0, distance,
+                                                                          HadamardAtDistance{head + i, distance});
       }
     }
   }
