@@ -368,8 +368,13 @@ bool StoresAlike(const TileKernels& k, TestTile& tile, simdrope_format format, R
     });
     const char* bytes = out.data() + h * stride;
     if (std::memcmp(bytes + head_bytes, before.data(), between) != 0) return false;
-    if (computes && !Same(scales.At(h, 0).scale, computed.scale)) return false;
-    if (computes && format == SIMDROPE_U8 && !Same(scales.At(h, 0).zero_point, computed.zero_point)) return false;
+    if (computes && (!Same(scales.At(h, 0).scale, computed.scale) ||
+                     (format == SIMDROPE_U8 && !Same(scales.At(h, 0).zero_point, computed.zero_point) &&
+                      scales.At(h, 0).zero_point != computed.zero_point))) {  // zeros of either sign
+      MESSAGE(kNames[format], " head ", h, ": scale ", scales.At(h, 0).scale, ", zero point ",
+              scales.At(h, 0).zero_point, " instead of ", computed.scale, ", ", computed.zero_point);
+      return false;
+    }
     for (size_t i = 0; i < head_bytes; ++i) {
       const uint8_t got = static_cast<uint8_t>(bytes[i]);
       if (got == expected[i]) continue;

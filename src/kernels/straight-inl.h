@@ -119,7 +119,7 @@ HWY_INLINE void RotateUnrolled(const StraightCall& call) {
           if constexpr (kResident) {
             return row[step];
           } else {
-            return Form::Load(d, cos, sin, kPairs, step * kLanes);
+            return Form::At(d, cos, sin, kPairs, step * kLanes);
           }
         });
       }
@@ -185,12 +185,12 @@ HWY_INLINE void RotateAnyWidth(const StraightCall& call) {
         const size_t lanes = hn::Lanes(d);
         for (size_t i = 0; i < pairs; i += kStepsAtOnce * lanes) {
           Form::template Rotate<kNonTemporal>(
-              d, head, i, [&](size_t k) HWY_ATTR { return Form::Load(d, cos, sin, pairs, i + k * lanes); });
+              d, head, i, [&](size_t k) HWY_ATTR { return Form::At(d, cos, sin, pairs, i + k * lanes); });
         }
       } else {
         ForVectors<float, kMaxLanes<float>, Form::kLeastLanes>(0, Form::Lanes(pairs), [&](auto d, size_t i) HWY_ATTR {
           Form::template Rotate<kNonTemporal>(d, head, i,
-                                              [&](size_t) HWY_ATTR { return Form::Load(d, cos, sin, pairs, i); });
+                                              [&](size_t) HWY_ATTR { return Form::At(d, cos, sin, pairs, i); });
         });
       }
       if (Form::kOrder == CosSinOrder::kEvenOdd && pairs % 2 != 0) {
