@@ -330,18 +330,15 @@ class GgufReader {
     const bool told_local = file_.number(key("rope.freq_base_swa")).has_value() ||
                             file_.integer(key("rope.dimension_count_swa")) ||
                             file_.integer(key("attention.key_length_swa"));
-    const bool local_kind = family_->kind("sliding_attention") != nullptr;
     bool alike = family_->kinds[0].type.empty() && family_->period.length == 0 && !told_local;
-    if (family_->needs_window && !window) alike = true;
+    if (family_->needs_window && !window && !told_local) alike = true;
     if (family_->period_layers != 0 && layer_count_ != family_->period_layers && !window) alike = true;
-    if (local_kind && family_->list.key.empty() && !window && !told_local) alike = true;
     if (alike) {
       model_.ropes.push_back({"", true, config, {}});
       return;
     }
     const std::vector<std::string> types = layer_types();
     const int64_t dense = family_->dense_rotates ? file_.integer(key("leading_dense_block_count")).value_or(0) : 0;
-    std::vector<std::string> order;
     for (size_t layer = 0; layer < types.size(); ++layer) {
       const bool leading = static_cast<int64_t>(layer) < dense && types[layer] == "full_attention";
       add_layer(config, leading ? "dense_attention" : types[layer], static_cast<int>(layer));

@@ -33,14 +33,14 @@ constexpr std::string_view kIgnored[] = {"use_mrope",
                                          "rope_full_precision",
                                          "rope_impl",
                                          "rope_max_length",
-                                         "use_fused_rope",
                                          "fused_rope",
                                          "apply_rope_fusion",
-                                         "rope_scaling_factor_unused",
-                                         "rotary_emb_fraction_unused",
-                                         "use_dynamic_ntk",
                                          "memory_attention_rope_dropout",
-                                         "num_position_embeddings_rope"};
+                                         "use_dynamic_ntk",
+                                         "rope",
+                                         "rotary",
+                                         "use_rope",
+                                         "use_rotary_pos_emb"};
 
 // Words of a key between underscores that mark it as one about RoPE.
 bool is_about_rope(std::string_view key) {
@@ -108,9 +108,12 @@ class ConfigReader {
       for (const std::string& name : fields.unread()) report_unknown(fields.path_of(name));
     }
     if (!family_->note.empty()) note("note", std::string(family_->note));
+    warn_of_more();
     for (const std::string_view name : kIgnored) keys_.ignore(name);
     for (const std::string& name : keys_.unread()) {
-      if (is_about_rope(name)) report_unknown(keys_.path_of(name));
+      const Json& value = *keys_.any(name);
+      const bool says_nothing = (value.is_array() || value.is_object()) && value.empty();
+      if (is_about_rope(name) && !says_nothing) report_unknown(keys_.path_of(name));
     }
     if (attention_) {
       for (const std::string& name : attention_->unread()) {
@@ -133,6 +136,7 @@ class ConfigReader {
     // Keys of any model that say so.
     constexpr Switch kAny[] = {{"alibi", Switch::When::is, "true"},
                                {"rotary", Switch::When::is, "false"},
+                               {"rope", Switch::When::is, "false"},
                                {"use_rope", Switch::When::is, "false"},
                                {"use_rotary_pos_emb", Switch::When::is, "false"},
                                {"position_embedding_type", Switch::When::is, "\"nope\""},
@@ -140,6 +144,9 @@ class ConfigReader {
                                {"position_embedding_type", Switch::When::is, "\"alibi\""}};
     for (const Switch& each : kAny) {
       if (applies(each)) return "key " + keys_.path_of(each.key) + " is " + std::string(each.value);
+    }
+    if (attention_ && attention_->boolean({"rope"}).value_or(false)) {  // MPT may have one, of several kinds
+      reject("key ", attention_->path_of("rope"), " is true, which is not understood");
     }
     if (attention_ && attention_->boolean({"alibi"}).value_or(false)) return "key " + attention_->path_of("alibi");
     for (const Switch& each : family_->switches) {
@@ -484,6 +491,14 @@ class ConfigReader {
     }
     read_flash_attention_keys(config);
     read_qwen_keys(config);
+    // Phi-3 small multiplies positions.
+    if (const double scale = keys_.number({"rope_position_scale"}).value_or(1); scale != 1) {
+      if (config.scaling.type != SIMDROPE_SCALING_NONE || !(scale > 0)) {
+        reject("key ", keys_.last(), " is ", scale, ", not above 0, or beside another scaling");
+      }
+      config.scaling.type = SIMDROPE_SCALING_LINEAR;
+      config.scaling.factor = 1 / scale;
+    }
     for (const std::string& name : keys.unread()) report_unknown(keys.path_of(name));
     model_.ropes.push_back({std::move(kind.name), true, config, std::move(kind.layers)});
   }
@@ -571,6 +586,22 @@ class ConfigReader {
              " elements that turn");
     }
     model_.others.push_back(std::move(indexer));
+  }
+
+  // What such a model does beside the rotation of Q and K that a Config says.
+  void warn_of_more() {
+    if (keys_.boolean({"rotary_value"}).value_or(false)) {
+      model_.warnings.push_back("key " + keys_.last() + ": V is rotated like Q and K");
+    }
+    if (keys_.boolean({"use_logn_attn"}).value_or(false)) {
+      model_.warnings.push_back("key " + keys_.last() +
+                                ": beyond seq_length, queries at position p are multiplied by " +
+                                "ln(p) / ln(seq_length); no Config says that");
+    }
+    if (const Json* chunks = keys_.any("dual_chunk_attention_config"); chunks != nullptr && chunks->is_object()) {
+      model_.warnings.push_back("key " + keys_.path_of("dual_chunk_attention_config") +
+                                ": beyond a chunk, positions are those of io::dual_chunk_positions");
+    }
   }
 
   void report_unknown(const std::string& key) {
@@ -686,6 +717,10 @@ const Family& family_of(const Json& config, const std::string& type, const Famil
     if (family == nullptr) reject("family ", in_quotes(options.family), " is not known");
     model.warnings.push_back("model type " + in_quotes(type) + " is not known; read as " + in_quotes(options.family));
     return *family;
+  }
+  if (const std::string name = text_of(config, "_class_name"); type.empty() && !name.empty()) {
+    reject("key \"_class_name\" is ", in_quotes(name),
+           ": the RoPE of a diffusion transformer cannot be told from its file");
   }
   if (type.empty()) {
     reject("key \"model_type\" is missing, and key \"architectures\" names no known one: the pairing cannot be told");
