@@ -36,6 +36,61 @@ TEST_CASE("prompts: the frames of a Qwen2.5-VL video are as far apart as in time
   CHECK(io::mrope_positions(io::PromptModel::qwen2_5_vl, prompts, options)->ids[2] == 0);
 }
 
+TEST_CASE("prompts: what follows a Qwen2.5-Omni video begins beyond its largest position") {
+  io::PromptOptions options;
+  options.tokens_per_second = 25;
+  const auto p = io::mrope_positions(io::PromptModel::qwen2_5_omni, {{io::video(2, 1, 1, 1), io::text(1)}}, options);
+  REQUIRE(p.ok());
+  CHECK(p->ids == Ids{0, 25, 26, 0, 0, 26, 0, 0, 26});
+  CHECK(p->next == Ids{27});
+}
+
+TEST_CASE("prompts: a Qwen2.5-Omni video and its sound take turns, chunk by chunk") {
+  io::PromptOptions options;
+  options.tokens_per_second = 2;
+  options.seconds_per_chunk = 1;  // two positions
+  // Frames at 0, 1, 2 beyond the beginning; sound at 0, 1, 2, 3.
+  const auto p = io::mrope_positions(io::PromptModel::qwen2_5_omni,
+                                     {{io::text(1), io::video_with_sound(3, 1, 1, 0.5, 4), io::text(1)}}, options);
+  REQUIRE(p.ok());
+  REQUIRE(p->tokens == 1 + 2 + 3 + 4 + 2 + 1);
+  // text; both beginnings; frames 0, 1; sound 0, 1; frame 2; sound 2, 3; both ends; text
+  CHECK(Ids(p->ids.begin(), p->ids.begin() + p->tokens) == Ids{0, 1, 1, 2, 3, 2, 3, 4, 4, 5, 6, 6, 7});
+  CHECK(Ids(p->ids.begin() + p->tokens, p->ids.begin() + 2 * p->tokens) == Ids{0, 1, 1, 2, 2, 2, 3, 2, 4, 5, 6, 6, 7});
+  CHECK(p->next == Ids{8});
+}
+
+TEST_CASE("prompts: Hunyuan-VL counts tokens on the first of four axes") {
+  const auto p = io::mrope_positions(io::PromptModel::hunyuan_vl, {{io::text(1), io::image(2, 1), io::text(1)}});
+  REQUIRE(p.ok());
+  CHECK(p->axes == 4);
+  REQUIRE(p->tokens == 6);  // two rows of one token and the end of a row
+  CHECK(p->ids == Ids{0, 1, 2, 3, 4, 5, 0, 0, 1, 0, 1, 5, 0, 0, 0, 1, 1, 5, 0, 0, 0, 0, 0, 5});
+  CHECK(p->next == Ids{6});
+}
+
+TEST_CASE("prompts: dual chunk attention never sees a distance beyond its chunk") {
+  const int64_t chunk_size = 10, local_size = 3, chunk = 7;
+  const auto p = io::dual_chunk_positions(0, 40, chunk_size, local_size);
+  REQUIRE(p.ok());
+  for (size_t q = 0; q < 40; ++q) {
+    for (size_t k = 0; k <= q; ++k) {
+      const auto apart = static_cast<int64_t>(q / chunk) - static_cast<int64_t>(k / chunk);
+      const Ids& queries = apart == 0 ? p->same : apart == 1 ? p->before : p->far;
+      const int64_t distance = queries[q] - p->keys[k];
+      const auto real = static_cast<int64_t>(q - k);
+      CHECK(distance >= 0);
+      CHECK(distance <= chunk_size);
+      // Real distances in the same chunk, and within the local window across two.
+      if (apart == 0 || (apart == 1 && real <= local_size)) CHECK(distance == real);
+    }
+  }
+  const auto later = io::dual_chunk_positions(30, 10, chunk_size, local_size);
+  CHECK(later->before == Ids(p->before.begin() + 30, p->before.end()));
+  CHECK_FALSE(io::dual_chunk_positions(-1, 1, 10, 3).ok());
+  CHECK_FALSE(io::dual_chunk_positions(0, 1, 3, 3).ok());
+}
+
 TEST_CASE("prompts: impossible segments are named") {
   const auto refused = [](io::PromptModel model, const io::Segment& segment) {
     const auto p = io::mrope_positions(model, {{io::text(1), segment}});
@@ -51,4 +106,8 @@ TEST_CASE("prompts: impossible segments are named") {
   refused(qwen2_5_vl, io::video(2, 2, 2, -1));
   refused(qwen2_5_vl, io::video(2, 2, 2, 1e300));
   refused(qwen3_vl, io::video(2, 2, 2));
+  refused(qwen2_5_vl, io::video_with_sound(2, 2, 2, 1, 4));
+  refused(qwen2_5_omni, io::video_with_sound(2, 2, 2, 1, -4));
+  refused(hunyuan_vl, io::video(2, 2, 2));
+  refused(hunyuan_vl, io::image(1, INT64_MAX));
 }
