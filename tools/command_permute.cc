@@ -3,8 +3,6 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <map>
 #include <simdrope/io.hpp>
 #include <string>
 #include <vector>
@@ -14,6 +12,8 @@
 #include "names.h"
 #include "output_file.h"
 #include "permutation.h"
+#include "permute_plan.h"
+#include "printable.h"
 #include "progress.h"
 #include "rope_arguments.h"
 
@@ -25,16 +25,17 @@ constexpr size_t kChunk = size_t{1} << 22;  // bytes copied between two steps of
 struct Arguments {
   bool json = false;
   std::string model, from, to, out, config, layer_type;
-  int64_t heads = 0, kv_heads = 0, head_dim = 0, rotary_dim = 0, rotary_offset = 0;
-  bool allow_unknown = false;
-  std::vector<std::string> patterns;
+  int64_t heads = 0, kv_heads = 0, head_dim = 0, rotary_dim = 0, rotary_offset = 0, kv_lora_rank = 0;
+  bool allow_unknown = false, allow_unpaired = false, dry_run = false;
+  std::vector<std::string> patterns, keep;
 
   void AddTo(CLI::App& app) {
     app.add_option("model", model, "A .safetensors file")->required();
     app.add_option("--from", from, Choices(kPairings))->required();
     app.add_option("--to", to, Choices(kPairings))->required();
-    app.add_option("--out", out, "The new .safetensors file")->required();
-    app.add_option("--config", config, "The model's config.json: sizes of its heads");
+    app.add_option("--out", out, "The new .safetensors file");
+    app.add_flag("--dry-run", dry_run, "List what would be reordered and what would not, and write nothing");
+    app.add_option("--config", config, "The model's config.json: numbers and sizes of its heads");
     app.add_option("--layer-type", layer_type, "Of the config, where it has several");
     app.add_flag("--allow-unknown", allow_unknown, "Of the config: warn about RoPE keys that are not understood");
     app.add_option("--heads", heads, "Heads of Q");
@@ -42,120 +43,171 @@ struct Arguments {
     app.add_option("--head-dim", head_dim, "Rows of one head");
     app.add_option("--rotary-dim", rotary_dim, "Rows of a head that are rotated; default: all from --rotary-offset");
     app.add_option("--rotary-offset", rotary_offset, "First rotated row");
+    app.add_option("--kv-lora-rank", kv_lora_rank, "MLA: rows of kv_a_proj before the rotated ones");
     app.add_option("--pattern", patterns,
-                   "q=NAME or k=NAME, in place of the usual names (q_proj, k_proj, wq, wk, attn_q, attn_k, q_norm, "
-                   "k_norm ...): a part of the tensor's name between dots, or with * the whole of it");
+                   "q=NAME or k=NAME, in place of the known names: a part of the tensor's name between dots, or with * "
+                   "the whole of it");
+    app.add_option("--keep", keep, "NAME, likewise: leave these tensors as they are");
+    app.add_flag("--allow-unpaired", allow_unpaired, "Q may be there without K, or K without Q");
   }
 };
 
-HeadSizes SizesOf(const Arguments& a) {
-  HeadSizes sizes{a.heads, a.kv_heads, a.head_dim, a.rotary_dim, a.rotary_offset};
-  if (!a.config.empty()) {
-    RopeArguments rope;
-    rope.config = a.config;
-    rope.layer_type = a.layer_type;
-    rope.allow_unknown = a.allow_unknown;
-    const RopeChoice choice = rope.Resolve();
-    const Rope compiled = Compile(choice.config, a.config);
-    const simdrope_rope_info info = compiled.info();
-    if (info.split != info.pairs) Fail(a.config, ": split pairs across the whole head cannot be permuted");
-    if (sizes.q_heads == 0) sizes.q_heads = choice.q_heads;
-    if (sizes.k_heads == 0) sizes.k_heads = choice.k_heads;
-    if (sizes.head_dim == 0) sizes.head_dim = info.head_dim;
-    if (sizes.rotary_offset == 0) sizes.rotary_offset = info.rotary_offset;
-    if (sizes.rotary_dim == 0) sizes.rotary_dim = info.rotary_dim;
+// What the options say, over what the config does.
+HeadSizes Completed(const Arguments& a, HeadSizes sizes) {
+  for (const auto& [given, size] : {std::pair(a.heads, &sizes.q_heads), std::pair(a.kv_heads, &sizes.k_heads),
+                                    std::pair(a.head_dim, &sizes.head_dim), std::pair(a.rotary_dim, &sizes.rotary_dim),
+                                    std::pair(a.rotary_offset, &sizes.rotary_offset)}) {
+    if (given != 0) *size = given;
   }
   if (sizes.head_dim == 0) Fail("--head-dim or --config is needed");
-  if (sizes.rotary_dim == 0) sizes.rotary_dim = sizes.head_dim - sizes.rotary_offset;
-  if (sizes.head_dim < 2 || sizes.rotary_dim < 2 || sizes.rotary_dim % 2 != 0 || sizes.rotary_offset < 0 ||
-      sizes.rotary_offset + sizes.rotary_dim > sizes.head_dim || sizes.q_heads < 0 || sizes.k_heads < 0) {
-    Fail("rotary_dim = ", sizes.rotary_dim, " from ", sizes.rotary_offset,
-         " must be even and within head_dim = ", sizes.head_dim);
+  if (sizes.rotary_dim == 0 && sizes.rotary_offset >= 0 && sizes.rotary_offset < sizes.head_dim) {
+    sizes.rotary_dim = sizes.head_dim - sizes.rotary_offset;
   }
+  CheckSizes(sizes);
   return sizes;
 }
 
-// The length of what stands before the tensors' bytes: 8 bytes and the header.
-size_t HeaderBytes(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  unsigned char length[8] = {};
-  file.read(reinterpret_cast<char*>(length), sizeof length);
-  if (!file) Fail(path, ": cannot read");
-  uint64_t header = 0;
-  for (int i = 7; i >= 0; --i) header = header << 8 | length[i];
-  return static_cast<size_t>(header) + sizeof length;
+HeadSizes SizesOfRope(const Config& config, const io::Model& model, const std::string& about) {
+  const Rope rope = Compile(config, about);
+  const simdrope_rope_info info = rope.info();
+  if (info.split != info.pairs) Fail(about, ": split pairs across the whole head cannot be permuted");
+  return {model.q_heads, model.k_heads, info.head_dim, info.rotary_dim, info.rotary_offset};
 }
 
-// The header and all other tensors are copied as they stand, so that the inverse restores the file.
-void WritePermuted(const std::string& from, const std::string& to, const io::Safetensors& file,
-                   const std::vector<Selected>& selected, const std::vector<int64_t>& source_rows) {
-  const size_t header = HeaderBytes(from);
-  std::map<const io::Safetensors::Entry*, const Selected*> reordered;
-  for (const Selected& one : selected) reordered[one.entry] = &one;
-  std::vector<const io::Safetensors::Entry*> entries;
-  size_t total = header;
-  for (const io::Safetensors::Entry& entry : file.entries()) {
-    entries.push_back(&entry);
-    total += entry.bytes;
+std::vector<LayerSizes> SizesOf(const Arguments& a) {
+  if (a.config.empty()) return {{{}, Completed(a, {})}};
+  io::ReadOptions options;
+  options.allow_unknown = a.allow_unknown;
+  const io::Model model = Require(io::read_model(a.config, options), a.config);
+  for (const std::string& warning : model.warnings) std::fprintf(stderr, "simdrope: warning: %s\n", warning.c_str());
+  std::vector<LayerSizes> all;
+  for (const io::LayerRope& rope : model.ropes) {
+    if (!rope.rotary || (!a.layer_type.empty() && rope.layer_type != a.layer_type)) continue;
+    all.push_back({rope.layers, Completed(a, SizesOfRope(rope.config, model, a.config))});
   }
-  std::sort(entries.begin(), entries.end(), [](const auto* a, const auto* b) { return a->data < b->data; });
-  if (total != std::filesystem::file_size(from)) Fail(from, ": tensors do not fill the file");
+  if (all.empty()) {
+    Fail(a.config, ": no layers ", a.layer_type.empty() ? "" : "of type '" + a.layer_type + "' ", "use RoPE");
+  }
+  // Where all kinds have the same heads, it does not matter of which a layer is: one without RoPE gives the same
+  // scores when its Q and K are reordered alike.
+  const auto same = [&](const LayerSizes& other) {
+    const HeadSizes &x = all[0].sizes, &y = other.sizes;
+    return x.head_dim == y.head_dim && x.rotary_dim == y.rotary_dim && x.rotary_offset == y.rotary_offset;
+  };
+  if (std::all_of(all.begin(), all.end(), same)) return {{{}, all[0].sizes}};
+  for (const LayerSizes& one : all) {
+    if (one.layers.empty()) Fail(a.config, ": head sizes differ between layers, and which have which is not told");
+  }
+  return all;
+}
 
-  Progress progress("permuting", static_cast<int64_t>(total));
-  io::FileWriter out(to);
-  const auto write = [&](const void* data, size_t bytes) {
-    for (size_t done = 0; done < bytes;) {
-      const size_t part = std::min(kChunk, bytes - done);
-      out.write(static_cast<const char*>(data) + done, part);
-      done += part;
-      progress.Add(static_cast<int64_t>(part));
+PlanRequest RequestOf(const Arguments& a) {
+  PlanRequest request;
+  request.from = Parse(kPairings, "--from", a.from);
+  request.to = Parse(kPairings, "--to", a.to);
+  if (request.from == request.to) Fail("--from and --to are both ", a.from, ": nothing to reorder");
+  if (a.kv_lora_rank < 0) Fail("--kv-lora-rank is ", a.kv_lora_rank);
+  request.kv_lora_rank = a.kv_lora_rank;
+  request.allow_unpaired = a.allow_unpaired;
+  for (const std::string& text : a.patterns) request.patterns.push_back(ParsePattern(text));
+  for (const std::string& text : a.keep) request.patterns.push_back({'-', text});
+  request.sizes = SizesOf(a);
+  return request;
+}
+
+// Calls `take(offset, data, bytes)` for all bytes of the new file, in order. Header and all other tensors are those of
+// the old one, so that the inverse restores it.
+template <class Take>
+void EachPart(const io::Safetensors& file, const PermutePlan& plan, Take take) {
+  std::vector<std::byte> bytes(kChunk), from;
+  uint64_t at = 0;
+  const auto copy_until = [&](uint64_t end) {
+    while (at < end) {
+      const size_t part = static_cast<size_t>(std::min<uint64_t>(kChunk, end - at));
+      Require(file.read_bytes(at, bytes.data(), part));
+      take(at, bytes.data(), part);
+      at += part;
     }
   };
-  std::vector<char> head(header);
-  std::ifstream(from, std::ios::binary).read(head.data(), static_cast<std::streamsize>(header));
-  write(head.data(), header);
-  for (const io::Safetensors::Entry* entry : entries) {
-    const auto at = reordered.find(entry);
-    if (at == reordered.end()) {
-      write(entry->data, entry->bytes);
-    } else {
-      const std::vector<std::byte> bytes = Reordered(*at->second, source_rows);
-      write(bytes.data(), bytes.size());
-    }
+  for (const Move& move : plan.moves) {
+    copy_until(move.entry->offset);
+    from.resize(static_cast<size_t>(move.entry->bytes));
+    Require(file.read_bytes(at, from.data(), from.size()));
+    std::vector<std::byte> to(from.size());
+    CopyRows(from.data(), to.data(), move.source_rows, move.row_bytes);
+    take(at, to.data(), to.size());
+    at += to.size();
   }
-  const Status status = out.commit();
-  if (!status) Fail("--out: ", status.message());
+  copy_until(file.file_size());
+}
+
+// Reads the new file again, after it has been synced, and compares it with the old one row by row.
+void Verify(const io::Safetensors& file, const PermutePlan& plan, io::FileWriter& out, Progress& progress) {
+  std::vector<std::byte> written;
+  EachPart(file, plan, [&](uint64_t offset, const std::byte* expected, size_t bytes) {
+    written.resize(std::min(bytes, kChunk));
+    for (size_t done = 0; done < bytes; done += written.size()) {
+      written.resize(std::min(kChunk, bytes - done));
+      Require(out.read_back(offset + done, written.data(), written.size()));
+      if (std::memcmp(written.data(), expected + done, written.size()) != 0) {
+        Fail("--out: what was read back near byte ", offset + done, " is not what was written; the old file stays");
+      }
+      progress.Add(static_cast<int64_t>(written.size()));
+    }
+  });
+}
+
+void Write(const io::Safetensors& file, const PermutePlan& plan, const std::string& path) {
+  Progress progress("permuting", 2 * static_cast<int64_t>(file.file_size()));
+  io::FileWriter out(path);
+  const auto require = [](const Status& status) {
+    if (!status) Fail("--out: ", status.message());
+  };
+  EachPart(file, plan, [&](uint64_t, const std::byte* data, size_t bytes) {
+    out.write(data, bytes);
+    progress.Add(static_cast<int64_t>(bytes));
+  });
+  require(out.sync());
+  Verify(file, plan, out, progress);
+  require(out.commit());
 }
 
 int Run(const Arguments& arguments) {
-  const Pairing from = Parse(kPairings, "--from", arguments.from);
-  const Pairing to = Parse(kPairings, "--to", arguments.to);
+  if (arguments.out.empty() && !arguments.dry_run) Fail("--out is required (or --dry-run)");
   std::error_code error;
   if (!std::filesystem::exists(arguments.model, error)) Fail(arguments.model, ": no such file");
-  RefuseInput("--out", arguments.out, {{"the model", arguments.model}, {"--config", arguments.config}});
-  const HeadSizes sizes = SizesOf(arguments);
+  if (!arguments.out.empty()) {
+    RefuseInput("--out", arguments.out, {{"the model", arguments.model}, {"--config", arguments.config}});
+  }
+  const PlanRequest request = RequestOf(arguments);
   const io::Safetensors file = Require(io::Safetensors::open(arguments.model), arguments.model);
-  std::vector<Pattern> chosen;
-  for (const std::string& text : arguments.patterns) chosen.push_back(ParsePattern(text));
-  const std::vector<Selected> selected = Select(file, chosen.empty() ? DefaultPatterns() : chosen, sizes);
-  if (selected.empty()) Fail(arguments.model, ": no tensor is named as a Q or K projection; say --pattern");
-  WritePermuted(arguments.model, arguments.out, file, selected, SourceRows(sizes, from, to));
+  const PermutePlan plan = MakePlan(file, request);
+  if (!arguments.dry_run) Write(file, plan, arguments.out);
 
-  Json names = Json::array();
-  for (const Selected& one : selected) names.push_back(one.entry->name);
+  const size_t copied = file.entries().size() - plan.moves.size();
   if (arguments.json) {
+    Json names = Json::array(), left = Json::array();
+    for (const Move& move : plan.moves) names.push_back(move.entry->name);
+    for (const auto& [name, reason] : plan.left) left.push_back({{"tensor", name}, {"why", reason}});
+    const HeadSizes& sizes = request.sizes[0].sizes;
     Print({{"from", arguments.from},
            {"to", arguments.to},
            {"head_dim", sizes.head_dim},
            {"rotary_dim", sizes.rotary_dim},
            {"rotary_offset", sizes.rotary_offset},
            {"permuted", names},
-           {"copied", file.entries().size() - selected.size()},
-           {"file", arguments.out}});
+           {"left", left},
+           {"copied", copied},
+           {"file", arguments.dry_run ? Json(nullptr) : Json(arguments.out)}});
     return 0;
   }
-  for (const Json& name : names) std::printf("permuted %s\n", name.get<std::string>().c_str());
-  std::printf("copied %zu other tensors\nwrote %s\n", file.entries().size() - selected.size(), arguments.out.c_str());
+  const char* verb = arguments.dry_run ? "would permute" : "permuted";
+  for (const Move& move : plan.moves) std::printf("%s %s\n", verb, Printable(move.entry->name).c_str());
+  for (const auto& [name, reason] : plan.left) {
+    std::printf("left as it is: %s (%s)\n", Printable(name).c_str(), Printable(reason).c_str());
+  }
+  std::printf("%s %zu other tensors\n", arguments.dry_run ? "would copy" : "copied", copied);
+  if (!arguments.dry_run) std::printf("wrote %s\n", Printable(arguments.out).c_str());
   return 0;
 }
 

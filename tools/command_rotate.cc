@@ -66,7 +66,7 @@ Json WriteOutput(const Rotation& rotation, const std::string& out) {
   const OutputPaths paths(out);
   Json files = Json::array();
   if (!paths.both.empty()) {
-    std::vector<io::Safetensors::Entry> entries;
+    std::vector<io::NamedArray> entries;
     const auto add = [&](const Side& side, const char* name) {
       if (!side.is_present()) return;
       entries.push_back(

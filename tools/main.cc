@@ -7,6 +7,7 @@
 #include "command.h"
 #include "failure.h"
 #include "output_file.h"
+#include "printable.h"
 
 namespace {
 
@@ -14,7 +15,7 @@ constexpr int kError = 2;
 
 int Report(const char* message) {
   std::fflush(stdout);
-  std::fprintf(stderr, "simdrope: %s\n", message);
+  std::fprintf(stderr, "simdrope: %s\n", simdrope::tool::Printable(message, 2000).c_str());
   return kError;
 }
 

@@ -1,98 +1,17 @@
 #include "permutation.h"
 
 #include <cstring>
-#include <string_view>
+#include <numeric>
 
 #include "failure.h"
 
 namespace simdrope::tool {
 namespace {
 
-// Q, K and V in one tensor: no pattern can tell their rows apart.
-constexpr std::string_view kFused[] = {"qkv_proj", "query_key_value", "c_attn", "W_pack", "Wqkv", "attn_qkv", "qkv"};
-
-std::vector<std::string_view> PartsOf(std::string_view name) {
-  std::vector<std::string_view> parts;
-  for (size_t begin = 0; begin <= name.size();) {
-    const size_t end = std::min(name.find('.', begin), name.size());
-    parts.push_back(name.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
-}
-
-// * stands for any characters.
-bool Fits(std::string_view pattern, std::string_view text) {
-  if (pattern.empty()) return text.empty();
-  if (pattern[0] != '*') return !text.empty() && text[0] == pattern[0] && Fits(pattern.substr(1), text.substr(1));
-  for (size_t skipped = 0; skipped <= text.size(); ++skipped) {
-    if (Fits(pattern.substr(1), text.substr(skipped))) return true;
-  }
-  return false;
-}
-
-bool Matches(const std::string& pattern, std::string_view name) {
-  if (pattern.find('*') != std::string::npos) return Fits(pattern, name);
-  for (const std::string_view part : PartsOf(name)) {
-    if (part == pattern) return true;
-  }
-  return false;
-}
-
-bool IsFused(std::string_view name) {
-  for (const std::string_view fused : kFused) {
-    if (Matches(std::string(fused), name)) return true;
-  }
-  return false;
-}
-
-Selected SelectOne(const io::Safetensors::Entry& entry, Role role, const HeadSizes& sizes) {
-  const std::string_view last = PartsOf(entry.name).back();
-  if (last == "qweight" || last == "qzeros" || last == "scales" || last == "g_idx" || last == "lora_A") {
-    Fail("tensor '", entry.name, "' is quantised or factored; its rows are not those of Q or K");
-  }
-  if (entry.shape.empty() || entry.shape[0] % sizes.head_dim != 0 || entry.shape[0] == 0) {
-    Fail("tensor '", entry.name, "' has ", entry.shape.empty() ? 0 : entry.shape[0],
-         " rows, which are no whole heads of ", sizes.head_dim);
-  }
-  const int64_t heads = entry.shape[0] / sizes.head_dim;
-  const int64_t known = role == Role::kQuery ? sizes.q_heads : sizes.k_heads;
-  // A norm may have one head for all.
-  const bool is_shared = heads == 1 && entry.shape.size() == 1;
-  if (known != 0 && heads != known && !is_shared) {
-    Fail("tensor '", entry.name, "' has ", entry.shape[0], " rows, not ", known, " heads of ", sizes.head_dim);
-  }
-  return {&entry, heads, entry.bytes / static_cast<size_t>(entry.shape[0])};
-}
-
-}  // namespace
-
-const std::vector<Pattern>& DefaultPatterns() {
-  static const std::vector<Pattern> patterns = [] {
-    std::vector<Pattern> all;
-    for (const char* name :
-         {"q_proj", "wq", "attn_q", "query", "q_norm", "attn_q_norm", "q_layernorm", "query_layernorm"}) {
-      all.push_back({Role::kQuery, name});
-    }
-    for (const char* name :
-         {"k_proj", "wk", "attn_k", "key", "k_norm", "attn_k_norm", "k_layernorm", "key_layernorm"}) {
-      all.push_back({Role::kKey, name});
-    }
-    return all;
-  }();
-  return patterns;
-}
-
-Pattern ParsePattern(const std::string& text) {
-  if (text.size() < 3 || text[1] != '=' || (text[0] != 'q' && text[0] != 'k')) {
-    Fail("--pattern '", text, "' is neither q=NAME nor k=NAME");
-  }
-  return {text[0] == 'q' ? Role::kQuery : Role::kKey, text.substr(2)};
-}
-
-std::vector<int64_t> SourceRows(const HeadSizes& sizes, Pairing from, Pairing to) {
+// Where row r of a head comes from.
+std::vector<int64_t> SourceInHead(const HeadSizes& sizes, Pairing from, Pairing to) {
   std::vector<int64_t> source(static_cast<size_t>(sizes.head_dim));
-  for (int64_t r = 0; r < sizes.head_dim; ++r) source[static_cast<size_t>(r)] = r;
+  std::iota(source.begin(), source.end(), 0);
   const int64_t pairs = sizes.rotary_dim / 2;
   const auto row_of = [&](Pairing pairing, int64_t pair, int64_t element) {
     return sizes.rotary_offset + (pairing == half ? pair + element * pairs : 2 * pair + element);
@@ -105,37 +24,103 @@ std::vector<int64_t> SourceRows(const HeadSizes& sizes, Pairing from, Pairing to
   return source;
 }
 
-std::vector<Selected> Select(const io::Safetensors& file, const std::vector<Pattern>& patterns,
-                             const HeadSizes& sizes) {
-  std::vector<Selected> selected;
-  const bool is_default = &patterns == &DefaultPatterns();
-  for (const io::Safetensors::Entry& entry : file.entries()) {
-    const Pattern* matching = nullptr;
-    for (const Pattern& pattern : patterns) {
-      if (!Matches(pattern.name, entry.name)) continue;
-      if (matching != nullptr && matching->role != pattern.role) Fail("tensor '", entry.name, "' matches both q and k");
-      matching = &pattern;
-    }
-    if (matching != nullptr) {
-      selected.push_back(SelectOne(entry, matching->role, sizes));
-    } else if (is_default && IsFused(entry.name)) {
-      Fail("tensor '", entry.name, "' holds Q, K and V together; split it first, or choose tensors with --pattern");
+// Of `heads` heads from `begin` on.
+void SetHeads(std::vector<int64_t>& rows, int64_t begin, int64_t heads, const std::vector<int64_t>& in_head) {
+  const auto head_dim = static_cast<int64_t>(in_head.size());
+  for (int64_t h = 0; h < heads; ++h) {
+    const int64_t first = begin + h * head_dim;
+    for (int64_t r = 0; r < head_dim; ++r) {
+      rows[static_cast<size_t>(first + r)] = first + in_head[static_cast<size_t>(r)];
     }
   }
-  return selected;
 }
 
-std::vector<std::byte> Reordered(const Selected& selected, const std::vector<int64_t>& source_rows) {
-  std::vector<std::byte> bytes(selected.entry->bytes);
-  const size_t rows = source_rows.size();
-  for (size_t head = 0; head < static_cast<size_t>(selected.heads); ++head) {
-    for (size_t r = 0; r < rows; ++r) {
-      std::memcpy(bytes.data() + (head * rows + r) * selected.row_bytes,
-                  selected.entry->data + (head * rows + static_cast<size_t>(source_rows[r])) * selected.row_bytes,
-                  selected.row_bytes);
+int64_t Known(const std::string& tensor, int64_t heads, const char* which, const char* option) {
+  if (heads == 0) Fail("tensor ", tensor, ": how many heads ", which, " has must be known: ", option, " or --config");
+  return heads;
+}
+
+}  // namespace
+
+void CheckSizes(const HeadSizes& s) {
+  // No sum of them: each may be anything that a user can type.
+  const bool fits = s.head_dim >= 2 && s.head_dim <= SIMDROPE_MAX_HEAD_DIM && s.rotary_offset >= 0 &&
+                    s.rotary_offset <= s.head_dim && s.rotary_dim >= 2 && s.rotary_dim % 2 == 0 &&
+                    s.rotary_dim <= s.head_dim - s.rotary_offset;
+  if (!fits) {
+    Fail("--rotary-dim ", s.rotary_dim, " from --rotary-offset ", s.rotary_offset,
+         " must be even and within --head-dim ", s.head_dim, ", which is 2 to ", SIMDROPE_MAX_HEAD_DIM);
+  }
+  constexpr int64_t kMostHeads = 1 << 20;
+  for (const int64_t heads : {s.q_heads, s.k_heads}) {
+    if (heads < 0 || heads > kMostHeads) Fail("--heads and --kv-heads must be 1 to ", kMostHeads, ", not ", heads);
+  }
+}
+
+std::vector<int64_t> SourceRows(const std::string& tensor, RowForm form, int64_t rows, const HeadSizes& sizes,
+                                Pairing from, Pairing to) {
+  std::vector<int64_t> in_head = SourceInHead(sizes, from, to);
+  const int64_t head_dim = sizes.head_dim;
+  const auto q_heads = [&] { return Known(tensor, sizes.q_heads, "Q", "--heads"); };
+  const auto k_heads = [&] { return Known(tensor, sizes.k_heads, "K", "--kv-heads"); };
+  const auto require_rows = [&](int64_t heads, const std::string& what) {
+    if (rows != heads * head_dim) {
+      Fail("tensor ", tensor, " has ", rows, " rows, not ", what, " of ", head_dim);
+    }
+  };
+  std::vector<int64_t> source(static_cast<size_t>(rows));
+  std::iota(source.begin(), source.end(), 0);
+  switch (form) {
+    case RowForm::kQuery:
+      require_rows(q_heads(), Text(sizes.q_heads, " heads"));
+      SetHeads(source, 0, sizes.q_heads, in_head);
+      break;
+    case RowForm::kKey:
+      require_rows(k_heads(), Text(sizes.k_heads, " heads"));
+      SetHeads(source, 0, sizes.k_heads, in_head);
+      break;
+    case RowForm::kQueryNorm:
+    case RowForm::kKeyNorm: {
+      if (rows == head_dim) {
+        SetHeads(source, 0, 1, in_head);
+        break;
+      }
+      const int64_t heads = form == RowForm::kQueryNorm ? q_heads() : k_heads();
+      require_rows(heads, Text("one head or ", heads, " heads"));
+      SetHeads(source, 0, heads, in_head);
+      break;
+    }
+    case RowForm::kLatentKey: {
+      if (rows <= sizes.rotary_dim)
+        Fail("tensor ", tensor, " has ", rows, " rows, not a latent and ", sizes.rotary_dim);
+      HeadSizes rotated;
+      rotated.head_dim = rotated.rotary_dim = sizes.rotary_dim;
+      SetHeads(source, rows - sizes.rotary_dim, 1, SourceInHead(rotated, from, to));
+      break;
+    }
+    case RowForm::kBlocks: {
+      const int64_t heads = q_heads() + k_heads();
+      require_rows(heads + sizes.k_heads, Text(sizes.q_heads, " + 2 x ", sizes.k_heads, " heads"));
+      SetHeads(source, 0, heads, in_head);
+      break;
+    }
+    case RowForm::kGroups: {
+      const int64_t group = q_heads() / k_heads();
+      if (group * sizes.k_heads != sizes.q_heads) {
+        Fail("tensor ", tensor, ": ", sizes.q_heads, " heads of Q are no groups for ", sizes.k_heads, " of K");
+      }
+      require_rows(sizes.k_heads * (group + 2), Text(sizes.k_heads, " groups of ", group + 2, " heads"));
+      for (int64_t k = 0; k < sizes.k_heads; ++k) SetHeads(source, k * (group + 2) * head_dim, group + 1, in_head);
+      break;
     }
   }
-  return bytes;
+  return source;
+}
+
+void CopyRows(const std::byte* from, std::byte* to, const std::vector<int64_t>& source, size_t row_bytes) {
+  for (size_t r = 0; r < source.size(); ++r) {
+    std::memcpy(to + r * row_bytes, from + static_cast<size_t>(source[r]) * row_bytes, row_bytes);
+  }
 }
 
 }  // namespace simdrope::tool

@@ -2,7 +2,7 @@
 //
 // Readers trust nothing: a malformed, truncated or hostile file gives BAD_FILE with a message that
 // names the key or the byte offset. No length or count in a file makes a reader allocate more than the
-// file's own size can hold. A file must not shrink while it is read: it is memory-mapped.
+// file's own size can hold. Model files must not shrink while they are read: they are memory-mapped.
 #ifndef SIMDROPE_IO_HPP_
 #define SIMDROPE_IO_HPP_
 
@@ -16,6 +16,8 @@
 #include <vector>
 
 namespace simdrope::io {
+
+class InputFile;  // private
 
 // ---------------------------------------------------------------------------- arrays
 
@@ -89,30 +91,42 @@ class FileWriter {
 SIMDROPE_API Result<Array> read_npy(const std::string& path);
 SIMDROPE_API Status write_npy(const std::string& path, const Array& array);  // bf16 is stored as uint16
 
-// A memory-mapped .safetensors file.
+// A .safetensors file: its header in memory, its tensors read when asked for. The file is not mapped, so that one
+// which is cut short meanwhile gives an error.
 class Safetensors {
  public:
   struct Entry {
     std::string name;
     ElementType type;
     std::vector<int64_t> shape;
-    const std::byte* data;  // inside the mapping, at any alignment
-    size_t bytes;
+    uint64_t offset;  // of its first byte, in the file
+    uint64_t bytes;
   };
   SIMDROPE_API static Result<Safetensors> open(const std::string& path);
   const std::vector<Entry>& entries() const { return entries_; }  // in file order
   const std::vector<std::pair<std::string, std::string>>& metadata() const { return metadata_; }
   SIMDROPE_API const Entry* find(std::string_view name) const;  // NULL: no such tensor
   SIMDROPE_API Result<Array> read(std::string_view name) const;
+  // Any bytes of the file, header included.
+  SIMDROPE_API Status read_bytes(uint64_t offset, void* data, size_t bytes) const;
+  SIMDROPE_API uint64_t file_size() const;
 
  private:
-  std::shared_ptr<const void> mapping_;
+  std::shared_ptr<const InputFile> file_;
   std::vector<Entry> entries_;
   std::vector<std::pair<std::string, std::string>> metadata_;
 };
 
-// Writes entries in the order given; the header is padded to 8 bytes.
-SIMDROPE_API Status write_safetensors(const std::string& path, const std::vector<Safetensors::Entry>& entries,
+// A tensor to write.
+struct NamedArray {
+  std::string name;
+  ElementType type;
+  std::vector<int64_t> shape;
+  const std::byte* data;
+  size_t bytes;
+};
+// Writes arrays in the order given; the header is padded to 8 bytes.
+SIMDROPE_API Status write_safetensors(const std::string& path, const std::vector<NamedArray>& arrays,
                                       const std::vector<std::pair<std::string, std::string>>& metadata = {});
 
 // ---------------------------------------------------------------------------- model files

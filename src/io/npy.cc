@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "io/failure.h"
-#include "io/mapped_file.h"
+#include "io/input_file.h"
 #include "io/shape.h"
 
 namespace simdrope::io {
@@ -187,51 +187,98 @@ void reorder_from_fortran(Bytes from, std::span<const int64_t> shape, size_t ele
   }
 }
 
-}  // namespace
+constexpr size_t kPreamble = 8;                 // magic and version
+constexpr size_t kMaxHeader = size_t{1} << 20;  // of versions 2 and 3; version 1 has at most 65,535
 
-Result<Array> parse_npy(Bytes file) {
-  const std::string_view text = text_of(file);
-  if (!text.starts_with(kMagic)) return bad_file("byte 0: not a .npy file");
-  if (file.size() < 8) return bad_file("truncated at byte ", file.size(), ", in the version");
-  const int version = static_cast<int>(file[6]);
+// Where the header is, and what it says.
+struct Layout {
+  size_t header_at = 0, header_size = 0;
+  ElementType type = ElementType::f32;
+  bool fortran_order = false;
+  std::vector<int64_t> shape;
+
+  size_t data_at() const { return header_at + header_size; }
+};
+
+// From the first 12 bytes, or as many as there are.
+Result<Layout> locate_header(Bytes beginning, uint64_t file_size) {
+  if (!text_of(beginning).starts_with(kMagic)) return bad_file("byte 0: not a .npy file");
+  if (beginning.size() < kPreamble) return bad_file("truncated at byte ", file_size, ", in the version");
+  const int version = static_cast<int>(beginning[6]);
   if (version < 1 || version > 3) return bad_file("byte 6: unknown .npy version ", version);
-  const size_t length_size = version == 1 ? 2 : 4;
-  const size_t header_at = 8 + length_size;
-  if (file.size() < header_at) return bad_file("truncated at byte ", file.size(), ", in the header's length");
-  const size_t header_size = version == 1 ? load<uint16_t>(file, 8) : load<uint32_t>(file, 8);
-  if (header_size > file.size() - header_at) {
-    return bad_file("byte 8: header of ", header_size, " bytes, but the file has ", file.size() - header_at, " more");
+  Layout layout;
+  layout.header_at = kPreamble + (version == 1 ? 2 : 4);
+  if (beginning.size() < layout.header_at) {
+    return bad_file("truncated at byte ", file_size, ", in the header's length");
   }
-  Result<Header> header = HeaderParser(text.substr(header_at, header_size), header_at).parse();
-  if (!header) return header.status();
+  layout.header_size = version == 1 ? load<uint16_t>(beginning, 8) : load<uint32_t>(beginning, 8);
+  if (layout.header_size > file_size - layout.header_at) {
+    return bad_file("byte 8: header of ", layout.header_size, " bytes, but the file has ", file_size - layout.header_at,
+                    " more");
+  }
+  if (layout.header_size > kMaxHeader) {
+    return bad_file("byte 8: header of ", layout.header_size, " bytes; at most ", kMaxHeader, " are read");
+  }
+  return layout;
+}
 
-  const size_t data_at = header_at + header_size;
-  const size_t element = size_of(*header->type);
-  const std::optional<int64_t> bytes = byte_count(*header->shape, element);
-  if (!bytes) return bad_file("key \"shape\": ", shape_text(*header->shape), " overflows");
-  const Bytes data = file.subspan(data_at);
-  if (static_cast<uint64_t>(*bytes) != data.size()) {
-    return bad_file("key \"shape\": ", shape_text(*header->shape), " of ", name_of(*header->type), " takes ", *bytes,
-                    " bytes, but ", data.size(), " follow byte ", data_at);
+// `beginning` holds the header.
+Status read_header(Bytes beginning, uint64_t file_size, Layout& layout) {
+  const std::string_view text = text_of(beginning).substr(layout.header_at, layout.header_size);
+  Result<Header> header = HeaderParser(text, layout.header_at).parse();
+  if (!header) return header.status();
+  layout.type = *header->type;
+  layout.fortran_order = *header->fortran_order;
+  layout.shape = std::move(*header->shape);
+  const std::optional<int64_t> bytes = byte_count(layout.shape, size_of(layout.type));
+  if (!bytes) return bad_file("key \"shape\": ", shape_text(layout.shape), " overflows");
+  if (static_cast<uint64_t>(*bytes) != file_size - layout.data_at()) {
+    return bad_file("key \"shape\": ", shape_text(layout.shape), " of ", name_of(layout.type), " takes ", *bytes,
+                    " bytes, but ", file_size - layout.data_at(), " follow byte ", layout.data_at());
   }
+  return {};
+}
+
+// `read(offset, data, bytes)` reads from the file.
+template <class Read>
+Result<Array> read_array(uint64_t file_size, Read read) {
+  std::vector<std::byte> beginning(std::min<uint64_t>(kPreamble + 4, file_size));
+  if (Status status = read(0, beginning.data(), beginning.size()); !status) return status;
+  Result<Layout> layout = locate_header(beginning, file_size);
+  if (!layout) return layout.status();
+  beginning.resize(layout->data_at());
+  if (Status status = read(0, beginning.data(), beginning.size()); !status) return status;
+  if (Status status = read_header(beginning, file_size, *layout); !status) return status;
+
   Array array;
-  array.type = *header->type;
-  array.shape = std::move(*header->shape);
-  array.bytes.resize(data.size());
-  if (*header->fortran_order) {
-    reorder_from_fortran(data, array.shape, element, array.bytes.data());
-  } else if (!data.empty()) {
-    std::memcpy(array.bytes.data(), data.data(), data.size());
+  array.type = layout->type;
+  array.shape = std::move(layout->shape);
+  array.bytes.resize(file_size - layout->data_at());
+  if (Status status = read(layout->data_at(), array.bytes.data(), array.bytes.size()); !status) return status;
+  if (layout->fortran_order) {
+    std::vector<std::byte> ordered(array.bytes.size());
+    reorder_from_fortran(array.bytes, array.shape, size_of(array.type), ordered.data());
+    array.bytes = std::move(ordered);
   }
   return array;
 }
 
+}  // namespace
+
+Result<Array> parse_npy(Bytes file) {
+  return read_array(file.size(), [&](uint64_t offset, void* data, size_t bytes) -> Status {
+    if (bytes != 0) std::memcpy(data, file.data() + offset, bytes);
+    return {};
+  });
+}
+
 Result<Array> read_npy(const std::string& path) {
   return guarded([&]() -> Result<Array> {
-    const auto file = MappedFile::open(path);
+    const auto file = InputFile::open(path);
     if (!file) return file.status();
-    Result<Array> array = parse_npy((*file)->bytes());
-    if (!array) return with_path(path, array.status());
+    Result<Array> array = read_array(
+        (*file)->size(), [&](uint64_t offset, void* data, size_t bytes) { return (*file)->read(offset, data, bytes); });
+    if (!array && array.status().message().rfind(path, 0) != 0) return with_path(path, array.status());
     return array;
   });
 }

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "io/failure.h"
-#include "io/mapped_file.h"
+#include "io/input_file.h"
 #include "io/shape.h"
 
 namespace simdrope::io {
@@ -13,7 +13,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kPrefix = 8;  // the header's length
+constexpr size_t kPrefix = 8;                 // the header's length
+constexpr uint64_t kMaxHeader = 100'000'000;  // as the reference implementation reads
 constexpr std::string_view kMetadata = "__metadata__";
 
 struct Format {
@@ -157,50 +158,56 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
 };
 
 // The data section must be covered exactly once.
-Status check_layout(const std::vector<Safetensors::Entry>& entries, Bytes data, size_t data_at) {
+Status check_layout(const std::vector<Safetensors::Entry>& entries, uint64_t data_at, uint64_t file_size) {
   std::vector<const Safetensors::Entry*> by_offset;
   by_offset.reserve(entries.size());
   for (const Safetensors::Entry& entry : entries) by_offset.push_back(&entry);
-  std::sort(by_offset.begin(), by_offset.end(),
-            [](const auto* a, const auto* b) { return a->data != b->data ? a->data < b->data : a->bytes < b->bytes; });
-  const std::byte* end = data.data();
+  std::sort(by_offset.begin(), by_offset.end(), [](const auto* a, const auto* b) {
+    return a->offset != b->offset ? a->offset < b->offset : a->bytes < b->bytes;
+  });
+  uint64_t end = data_at;
   for (const Safetensors::Entry* entry : by_offset) {
-    if (entry->data != end) {
-      return bad_file("tensor ", in_quotes(entry->name), ": its data begins at byte ",
-                      data_at + static_cast<size_t>(entry->data - data.data()),
-                      entry->data < end ? ", inside" : ", not at", " the end of the tensor before it, byte ",
-                      data_at + static_cast<size_t>(end - data.data()));
+    if (entry->offset != end) {
+      return bad_file("tensor ", in_quotes(entry->name), ": its data begins at byte ", entry->offset,
+                      entry->offset < end ? ", inside" : ", not at", " the end of the tensor before it, byte ", end);
     }
     end += entry->bytes;
   }
-  if (end != data.data() + data.size()) {
-    return bad_file("byte ", data_at + static_cast<size_t>(end - data.data()), ": no tensor claims the last ",
-                    static_cast<size_t>(data.data() + data.size() - end), " bytes");
-  }
+  if (end != file_size) return bad_file("byte ", end, ": no tensor claims the last ", file_size - end, " bytes");
   return {};
 }
 
-Status check_names(const std::vector<Safetensors::Entry>& entries) {
+template <class Named>
+Status check_names(const std::vector<Named>& entries) {
   std::vector<std::string_view> names;
   names.reserve(entries.size());
-  for (const Safetensors::Entry& entry : entries) names.push_back(entry.name);
+  for (const Named& entry : entries) names.push_back(entry.name);
   std::sort(names.begin(), names.end());
   const auto twice = std::adjacent_find(names.begin(), names.end());
   if (twice != names.end()) return bad_file("tensor ", in_quotes(*twice), " appears twice");
   return {};
 }
 
+Status check_header_size(uint64_t header_size, uint64_t file_size) {
+  if (header_size > file_size - kPrefix) {
+    return bad_file("byte 0: header of ", header_size, " bytes, but the file has ", file_size - kPrefix, " more");
+  }
+  if (header_size > kMaxHeader) {
+    return bad_file("byte 0: header of ", header_size, " bytes; at most ", kMaxHeader, " are read");
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<SafetensorsHeader> parse_safetensors(Bytes file) {
-  if (file.size() < kPrefix) return bad_file("truncated at byte ", file.size(), ", in the header's length");
-  const auto header_size = load<uint64_t>(file, 0);
-  if (header_size > file.size() - kPrefix) {
-    return bad_file("byte 0: header of ", header_size, " bytes, but the file has ", file.size() - kPrefix, " more");
-  }
-  const std::string_view text = text_of(file.subspan(kPrefix, header_size));
-  const size_t data_at = kPrefix + header_size;
-  const Bytes data = file.subspan(data_at);
+Result<SafetensorsHeader> parse_safetensors(Bytes beginning, uint64_t file_size) {
+  if (beginning.size() < kPrefix) return bad_file("truncated at byte ", file_size, ", in the header's length");
+  const auto header_size = load<uint64_t>(beginning, 0);
+  if (Status status = check_header_size(header_size, file_size); !status) return status;
+  if (header_size > beginning.size() - kPrefix) return bad_file("truncated in the header");
+  const std::string_view text = text_of(beginning.subspan(kPrefix, header_size));
+  const uint64_t data_at = kPrefix + header_size;
+  const uint64_t data_size = file_size - data_at;
 
   HeaderEvents events;
   if (!Json::sax_parse(text, &events)) return events.status;
@@ -211,31 +218,40 @@ Result<SafetensorsHeader> parse_safetensors(Bytes file) {
   for (Description& tensor : events.tensors) {
     const int64_t begin = (*tensor.offsets)[0];
     const int64_t end = (*tensor.offsets)[1];
-    if (begin > end || static_cast<uint64_t>(end) > data.size()) {
+    if (begin > end || static_cast<uint64_t>(end) > data_size) {
       return bad_file("tensor ", in_quotes(tensor.name), ": data_offsets [", begin, ", ", end, "], but the data has ",
-                      data.size(), " bytes");
+                      data_size, " bytes");
     }
     const std::optional<int64_t> bytes = byte_count(*tensor.shape, size_of(*tensor.type));
     if (!bytes || *bytes != end - begin) {
       return bad_file("tensor ", in_quotes(tensor.name), ": shape ", shape_text(*tensor.shape), " of ",
                       name_of(*tensor.type), " does not take the ", end - begin, " bytes of its data_offsets");
     }
-    header.entries.push_back({std::move(tensor.name), *tensor.type, std::move(*tensor.shape), data.data() + begin,
-                              static_cast<size_t>(end - begin)});
+    header.entries.push_back({std::move(tensor.name), *tensor.type, std::move(*tensor.shape),
+                              data_at + static_cast<uint64_t>(begin), static_cast<uint64_t>(end - begin)});
   }
   if (Status status = check_names(header.entries); !status) return status;
-  if (Status status = check_layout(header.entries, data, data_at); !status) return status;
+  if (Status status = check_layout(header.entries, data_at, file_size); !status) return status;
   return header;
 }
 
 Result<Safetensors> Safetensors::open(const std::string& path) {
   return guarded([&]() -> Result<Safetensors> {
-    const auto file = MappedFile::open(path);
+    const auto file = InputFile::open(path);
     if (!file) return file.status();
-    Result<SafetensorsHeader> header = parse_safetensors((*file)->bytes());
+    const uint64_t size = (*file)->size();
+    std::vector<std::byte> beginning(std::min<uint64_t>(kPrefix, size));
+    if (Status status = (*file)->read(0, beginning.data(), beginning.size()); !status) return status;
+    if (size >= kPrefix) {
+      const auto header_size = load<uint64_t>(beginning, 0);
+      if (Status status = check_header_size(header_size, size); !status) return with_path(path, status);
+      beginning.resize(kPrefix + header_size);
+      if (Status status = (*file)->read(0, beginning.data(), beginning.size()); !status) return status;
+    }
+    Result<SafetensorsHeader> header = parse_safetensors(beginning, size);
     if (!header) return with_path(path, header.status());
     Safetensors result;
-    result.mapping_ = *file;
+    result.file_ = *file;
     result.entries_ = std::move(header->entries);
     result.metadata_ = std::move(header->metadata);
     return result;
@@ -256,18 +272,25 @@ Result<Array> Safetensors::read(std::string_view name) const {
     Array array;
     array.type = entry->type;
     array.shape = entry->shape;
-    array.bytes.assign(entry->data, entry->data + entry->bytes);
+    array.bytes.resize(entry->bytes);
+    if (Status status = file_->read(entry->offset, array.bytes.data(), array.bytes.size()); !status) return status;
     return array;
   });
 }
 
-Status write_safetensors(const std::string& path, const std::vector<Safetensors::Entry>& entries,
+Status Safetensors::read_bytes(uint64_t offset, void* data, size_t bytes) const {
+  return guarded([&]() -> Status { return file_->read(offset, data, bytes); });
+}
+
+uint64_t Safetensors::file_size() const { return file_->size(); }
+
+Status write_safetensors(const std::string& path, const std::vector<NamedArray>& arrays,
                          const std::vector<std::pair<std::string, std::string>>& metadata) {
   return guarded([&]() -> Status {
-    const auto invalid = [&](const Safetensors::Entry& entry, const std::string& why) {
+    const auto invalid = [&](const NamedArray& entry, const std::string& why) {
       return failure(SIMDROPE_INVALID_ARGUMENT, path, ": tensor ", in_quotes(entry.name), ": ", why);
     };
-    if (Status status = check_names(entries); !status) return with_path(path, status);
+    if (Status status = check_names(arrays); !status) return with_path(path, status);
     std::string header = "{";
     try {
       const auto quote = [](std::string_view text) { return Json(text).dump(); };
@@ -278,7 +301,7 @@ Status write_safetensors(const std::string& path, const std::vector<Safetensors:
         header += ',';
       }
       size_t at = 0;
-      for (const Safetensors::Entry& entry : entries) {
+      for (const NamedArray& entry : arrays) {
         const std::optional<int64_t> bytes = byte_count(entry.shape, size_of(entry.type));
         if (!bytes || static_cast<uint64_t>(*bytes) != entry.bytes) {
           return invalid(entry, "shape " + shape_text(entry.shape) + " has " + std::to_string(entry.bytes) + " bytes");
@@ -286,8 +309,8 @@ Status write_safetensors(const std::string& path, const std::vector<Safetensors:
         if (entry.name == kMetadata) return invalid(entry, "the name is reserved");
         const auto format = std::find_if(std::begin(kFormats), std::end(kFormats),
                                          [&](const Format& known) { return known.type == entry.type; });
-        header += quote(entry.name) + ":{\"dtype\":" + quote(format->text) + ",\"shape\":" + Json(entry.shape).dump() +
-                  ",\"data_offsets\":" + Json({at, at + entry.bytes}).dump() + "},";
+        header += quote(entry.name) + ":{\"dtype\":" + quote(format->text) + ",\"shape\":" + shape_text(entry.shape) +
+                  ",\"data_offsets\":[" + std::to_string(at) + "," + std::to_string(at + entry.bytes) + "]},";
         at += entry.bytes;
       }
     } catch (const nlohmann::json::exception& e) {  // text that is not UTF-8
@@ -301,7 +324,7 @@ Status write_safetensors(const std::string& path, const std::vector<Safetensors:
     FileWriter file(path);
     file.write(&header_size, sizeof header_size);
     file.write(header);
-    for (const Safetensors::Entry& entry : entries) file.write(entry.data, entry.bytes);
+    for (const NamedArray& entry : arrays) file.write(entry.data, entry.bytes);
     return file.commit();
   });
 }

@@ -12,11 +12,13 @@
 namespace simdrope::io {
 
 struct SafetensorsHeader {
-  std::vector<Safetensors::Entry> entries;  // data points into the file parsed
+  std::vector<Safetensors::Entry> entries;
   std::vector<std::pair<std::string, std::string>> metadata;
 };
 
-Result<SafetensorsHeader> parse_safetensors(Bytes file);
+// `beginning`: of the file, with its header or as much as there is.
+Result<SafetensorsHeader> parse_safetensors(Bytes beginning, uint64_t file_size);
+inline Result<SafetensorsHeader> parse_safetensors(Bytes file) { return parse_safetensors(file, file.size()); }
 
 }  // namespace simdrope::io
 

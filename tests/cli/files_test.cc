@@ -23,7 +23,7 @@ size_t FilesIn(const std::string& path) {
 
 std::string WriteModel(const std::string& path, int layers, int64_t hidden) {
   io::Array rows = io::Array::zeros(io::ElementType::bf16, {64, hidden});
-  std::vector<io::Safetensors::Entry> entries;
+  std::vector<io::NamedArray> entries;
   for (int i = 0; i < layers; ++i) {
     for (const char* name : {"q_proj", "k_proj", "v_proj"}) {
       entries.push_back({"model.layers." + std::to_string(i) + ".self_attn." + name + ".weight", rows.type, rows.shape,

@@ -1,0 +1,209 @@
+// The readers and writers of files where memory runs out and where the system refuses.
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <simdrope/io.hpp>
+#include <simdrope/prompts.hpp>
+#include <string>
+#include <vector>
+
+#include "../io/catalogue.h"
+#include "../io/gguf_writer.h"
+#include "failing.h"
+#include "io/gguf.h"
+
+namespace simdrope::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Folder {
+ public:
+  Folder() {
+    std::string pattern = (fs::temp_directory_path() / "simdrope-faults-XXXXXX").string();
+    REQUIRE(mkdtemp(pattern.data()) != nullptr);
+    path_ = pattern;
+  }
+  ~Folder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  Folder(const Folder&) = delete;
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+  size_t files() const {
+    return static_cast<size_t>(std::distance(fs::directory_iterator(path_), fs::directory_iterator()));
+  }
+
+ private:
+  fs::path path_;
+};
+
+std::string Contents(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// `call` gives a code and frees all that it took. Every allocation of it fails once, alone and with all after it.
+void EveryAllocationFails(const char* name, const std::function<simdrope_status()>& call) {
+  CAPTURE(name);
+  REQUIRE(call() == SIMDROPE_OK);
+  for (const Memory memory : {Memory::kOneFails, Memory::kAllFailFrom}) {
+    CAPTURE(static_cast<int>(memory));
+    int64_t n = 1, survived = 0;
+    for (;; ++n) {
+      simdrope_status code = SIMDROPE_OK;
+      const AllocationResult result = WithFailingAllocation(n, memory, [&] { code = call(); });
+      if (result.allocations < n) {
+        CHECK(code == SIMDROPE_OK);
+        break;
+      }
+      CAPTURE(n);
+      CHECK(result.kept == 0);
+      // One that the C++ library can do without (a buffer of std::stable_sort) may go unnoticed.
+      if (code == SIMDROPE_OK) {
+        ++survived;
+      } else {
+        CHECK(code == SIMDROPE_OUT_OF_MEMORY);
+      }
+    }
+    MESSAGE(name << ": " << n - 1 << " allocations, " << survived << " of no consequence");
+    CHECK(n > 1);
+    CHECK(survived * 4 <= n);
+  }
+}
+
+TEST_CASE("memory: arrays") {
+  const Folder folder;
+  io::Array array = io::Array::zeros(io::ElementType::f32, {2, 3, 4});
+  EveryAllocationFails("write_npy", [&] { return io::write_npy(folder / "a.npy", array).code(); });
+  EveryAllocationFails("read_npy", [&] { return io::read_npy(folder / "a.npy").status().code(); });
+  const std::vector<io::NamedArray> arrays = {
+      {"first tensor of some length", array.type, array.shape, array.bytes.data(), array.bytes.size()},
+      {"b", array.type, array.shape, array.bytes.data(), array.bytes.size()}};
+  const std::vector<std::pair<std::string, std::string>> metadata = {{"format", "pt"}, {"a long key of metadata", "x"}};
+  EveryAllocationFails("write_safetensors",
+                       [&] { return io::write_safetensors(folder / "a.safetensors", arrays, metadata).code(); });
+  EveryAllocationFails("Safetensors::open",
+                       [&] { return io::Safetensors::open(folder / "a.safetensors").status().code(); });
+  const auto file = io::Safetensors::open(folder / "a.safetensors");
+  REQUIRE(file.ok());
+  EveryAllocationFails("Safetensors::read", [&] { return file->read("b").status().code(); });
+  CHECK(folder.files() == 2);
+}
+
+TEST_CASE("memory: a hostile header") {
+  const Folder folder;
+  std::string header(8, '\0');
+  header[0] = 60;
+  std::ofstream(folder / "a.safetensors", std::ios::binary) << header << std::string(60, '[');
+  for (int64_t n = 1; n < 40; ++n) {
+    WithFailingAllocation(n, Memory::kAllFailFrom, [&] { io::Safetensors::open(folder / "a.safetensors"); });
+  }
+}
+
+TEST_CASE("memory: GGUF") {
+  int files = 0;
+  const Folder folder;
+  for (const std::string& example : gguf_examples()) {
+    std::ofstream(folder / "a.gguf", std::ios::binary) << example;
+    if (!io::read_gguf(folder / "a.gguf").ok()) continue;
+    EveryAllocationFails("read_gguf", [&] { return io::read_gguf(folder / "a.gguf").status().code(); });
+    ++files;
+  }
+  CHECK(files > 0);
+}
+
+// All ways that one write can go wrong, and the file before.
+TEST_CASE("system: short and interrupted calls change nothing") {
+  const Folder folder;
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += static_cast<char>(i * 7);
+  for (const int64_t most : {1, 3, 999}) {
+    for (const int every : {0, 2, 3}) {
+      SetSystemFaults({.most_bytes = most, .interrupt_every = every});
+      io::FileWriter file(folder / "a");
+      file.write(text);
+      CHECK(file.sync().ok());
+      std::string back(text.size(), '\0');
+      CHECK(file.read_back(0, back.data(), back.size()).ok());
+      const Status status = file.commit();
+      const int64_t interruptions = InterruptionsGiven();
+      SetSystemFaults({});
+      CHECK(status.ok());
+      CHECK(back == text);
+      CHECK(Contents(folder / "a") == text);
+      CHECK((interruptions > 0) == (every != 0));
+    }
+  }
+  CHECK(folder.files() == 1);
+}
+
+TEST_CASE("system: reading in small and interrupted pieces") {
+  const Folder folder;
+  io::Array array = io::Array::zeros(io::ElementType::u8, {1000});
+  for (size_t i = 0; i < 1000; ++i) array.bytes[i] = static_cast<std::byte>(i * 7);
+  REQUIRE(io::write_npy(folder / "a.npy", array).ok());
+  SetSystemFaults({.most_bytes = 5, .interrupt_every = 3});
+  const auto read = io::read_npy(folder / "a.npy");
+  SetSystemFaults({});
+  REQUIRE(read.ok());
+  CHECK(read->bytes == array.bytes);
+}
+
+TEST_CASE("system: a refused call leaves the old file and says why") {
+  const Folder folder;
+  const std::string text(1000, 'x');
+  struct Refusal {
+    SystemFaults faults;
+    const char* reason;
+  };
+  std::vector<Refusal> refusals = {
+      {{.rename_fails = true, .error = EXDEV}, "cross-device"},
+      {{.rename_fails = true, .error = EACCES}, "Permission denied"},
+      {{.fsync_fails_at = 1, .error = EIO}, "Input/output error"},
+      {{.fsync_fails_at = 1, .error = EDQUOT}, "quota exceeded"},
+  };
+  for (const int64_t at : {0, 1, 500, 999}) {
+    refusals.push_back({{.write_fails_at = at, .error = ENOSPC}, "No space left on device"});
+    refusals.push_back({{.most_bytes = 7, .interrupt_every = 2, .write_fails_at = at, .error = EIO}, "Input/output"});
+  }
+  for (const Refusal& refusal : refusals) {
+    std::ofstream(folder / "a", std::ios::binary) << "old";
+    SetSystemFaults(refusal.faults);
+    Status status;
+    {
+      io::FileWriter file(folder / "a");
+      file.write(text);
+      status = file.commit();
+    }
+    SetSystemFaults({});
+    CHECK(status.code() == SIMDROPE_BAD_FILE);
+    CAPTURE(status.message());
+    CHECK(status.message().find(folder / "a") == 0);
+    CHECK(status.message().find(refusal.reason) != std::string::npos);
+    CHECK(Contents(folder / "a") == "old");
+    CHECK(folder.files() == 1);
+  }
+  CHECK(refusals.size() == 12);
+}
+
+TEST_CASE("system: the new file is there whole, though its folder could not be synced, and that is said") {
+  const Folder folder;
+  SetSystemFaults({.fsync_fails_at = 2, .error = EIO});
+  io::FileWriter file(folder / "a");
+  file.write("new");
+  const Status status = file.commit();
+  SetSystemFaults({});
+  CHECK(status.code() == SIMDROPE_BAD_FILE);
+  CHECK(status.message().find("written, but") != std::string::npos);
+  CHECK(Contents(folder / "a") == "new");
+  CHECK(folder.files() == 1);
+}
+
+}  // namespace
+}  // namespace simdrope::test
