@@ -43,6 +43,9 @@ simdrope_status CheckOverlap(const simdrope_cos_sin* cos_sin, const simdrope_qkv
 simdrope_status CheckDisjoint(const char* a_name, const simdrope_tensor& a, const char* b_name,
                               const simdrope_tensor& b);
 
+// What options are where none are given.
+inline constexpr simdrope_options kDefaultOptions = SIMDROPE_OPTIONS_INIT;
+
 simdrope_status CheckOptions(const simdrope_options& options, int64_t head_dim);
 simdrope_status CheckThreads(const simdrope_options& options);
 simdrope_status CheckSlice(int64_t slice_index, int64_t slice_count);

@@ -65,8 +65,6 @@ simdrope_status ComputeChecked(const simdrope_rope& rope, const simdrope_positio
   return SIMDROPE_OK;
 }
 
-const simdrope_options kDefaultOptions = SIMDROPE_OPTIONS_INIT;
-
 }  // namespace
 }  // namespace simdrope::impl
 

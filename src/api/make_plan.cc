@@ -50,8 +50,6 @@ simdrope_qkv PartOf(const simdrope_qkv& qkv, bool query) {
   return part;
 }
 
-const simdrope_options kDefaultOptions = SIMDROPE_OPTIONS_INIT;
-
 }  // namespace
 
 simdrope_status MakeCheckedCall(const simdrope_cos_sin* cos_sin, const simdrope_qkv* in_qkv,

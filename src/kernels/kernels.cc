@@ -1,7 +1,9 @@
 // The only translation unit that sees Highway: compiled once for every target.
 #include "kernels/kernels.h"
 
-#include <iterator>
+#if SIMDROPE_HIGHWAY_HEADERS_ONLY
+#include "kernels/cpu.h"
+#endif
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/kernels.cc"
@@ -63,19 +65,28 @@ HWY_AFTER_NAMESPACE();
 namespace simdrope::impl {
 namespace {
 
-HWY_EXPORT(TargetKernels);
+#if HWY_TARGETS == HWY_STATIC_TARGET
+const Kernels* KernelsOf(int64_t) { return HWY_STATIC_DISPATCH(TargetKernels)(); }
+#else
+// As HWY_EXPORT's table, whose first entry alone needs Highway's library.
+constexpr decltype(&HWY_STATIC_DISPATCH(TargetKernels)) kTargetKernels[] = {
+    nullptr, HWY_CHOOSE_TARGET_LIST(TargetKernels), HWY_CHOOSE_FALLBACK(TargetKernels)};
 
 const Kernels* KernelsOf(int64_t target) {
   hwy::ChosenTarget chosen;
   chosen.Update(target);
-  const size_t index = std::size(HWY_DISPATCH_TABLE(TargetKernels)) == 1 ? 0 : chosen.GetIndex();
-  return HWY_DISPATCH_TABLE(TargetKernels)[index]();
+  return kTargetKernels[chosen.GetIndex()]();
 }
+#endif
 
 }  // namespace
 
 size_t ListTargets(Target* targets, size_t capacity) {
+#if SIMDROPE_HIGHWAY_HEADERS_ONLY
+  const int64_t supported = SupportedTargets();
+#else
   const int64_t supported = hwy::SupportedTargets();
+#endif
   size_t count = 0;
   for (int64_t rest = HWY_TARGETS; rest != 0; rest &= rest - 1) {  // lower bits are better targets
     const int64_t bit = rest & -rest;
