@@ -205,7 +205,7 @@ simdrope_status CheckConfig(const simdrope_config& config, Window* window) {
   }
   for (size_t i = 0; i < std::size(config.reserved); ++i) {
     if (config.reserved[i] == 0) continue;
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "config.reserved[%zu] = %llu must be 0", i,
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "config.reserved[%d] = %llu must be 0", static_cast<int>(i),
                 static_cast<unsigned long long>(config.reserved[i]));
   }
   return SIMDROPE_OK;

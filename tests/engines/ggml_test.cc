@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <random>
 #include <string>
 #include <vector>
@@ -134,7 +135,7 @@ ggml_backend_t Cpu(int threads) {
   REQUIRE(cpu != nullptr);
   static auto set_threads = reinterpret_cast<ggml_backend_set_n_threads_t>(ggml_backend_reg_get_proc_address(
       ggml_backend_dev_backend_reg(ggml_backend_get_device(cpu)), "ggml_backend_set_n_threads"));
-  REQUIRE(set_threads != nullptr);
+  REQUIRE((set_threads != nullptr));
   set_threads(cpu, threads);
   return cpu;
 }
