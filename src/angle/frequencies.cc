@@ -25,7 +25,7 @@ double LongRopeFactor(const simdrope_scaling& s) {
   return s.max_position > 0 ? static_cast<double>(s.max_position) / static_cast<double>(s.original_max_position) : 1.0;
 }
 
-bool UsesLongFactors(const simdrope_scaling& s) { return s.seq_len > s.original_max_position; }
+bool IsBeyondOriginal(const simdrope_scaling& s) { return s.seq_len > s.original_max_position; }
 
 double ScaledTheta(const simdrope_config& config, int32_t dim) {
   const simdrope_scaling& s = config.scaling;
@@ -99,7 +99,7 @@ void InvFreq(const simdrope_config& config, int32_t pairs, double* inv_freq) {
       case SIMDROPE_SCALING_LINEAR: inv_freq[i] = base / s.factor; break;
       case SIMDROPE_SCALING_LLAMA3: inv_freq[i] = Llama3(s, base); break;
       case SIMDROPE_SCALING_YARN: inv_freq[i] = Yarn(s, range, i, base); break;
-      case SIMDROPE_SCALING_LONGROPE: inv_freq[i] = base / (UsesLongFactors(s) ? s.long_factors : s.factors)[i]; break;
+      case SIMDROPE_SCALING_LONGROPE: inv_freq[i] = base / (IsBeyondOriginal(s) ? s.long_factors : s.factors)[i]; break;
       case SIMDROPE_SCALING_PROPORTIONAL: inv_freq[i] = i < live ? base / divisor : 0.0; break;
       case SIMDROPE_SCALING_FREQ_FACTORS: inv_freq[i] = base / s.factors[i] / divisor; break;
       case SIMDROPE_SCALING_EXPLICIT: inv_freq[i] = s.factors[i]; break;
@@ -118,7 +118,7 @@ double AttentionFactor(const simdrope_config& config) {
     return YarnMscale(factor, 1.0);
   }
   if (s.type == SIMDROPE_SCALING_LONGROPE) {
-    const double given = UsesLongFactors(s) ? s.long_mscale : s.short_mscale;
+    const double given = IsBeyondOriginal(s) ? s.long_mscale : s.short_mscale;
     if (given > 0) return given;
     const double factor = LongRopeFactor(s);
     if (factor <= 1 || s.original_max_position < 2) return 1.0;

@@ -35,7 +35,12 @@ struct Memory {
 
 // Never destroyed: threads and exit handlers may ask for ropes until the process is gone.
 union NeverDestroyed {
-  constexpr NeverDestroyed() : memory() {}
+#if !defined(__MINGW32__)  // whose mutex is made at run time
+  constexpr
+#endif
+      NeverDestroyed()
+      : memory() {
+  }
   ~NeverDestroyed() {}
   Memory memory;
 };
