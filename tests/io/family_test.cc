@@ -104,6 +104,7 @@ TEST_CASE("family: every row of a model with RoPE reads its class's defaults") {
     if (family.requires_key == "layer_types" || family.requires_key == "rope_layout") continue;
     const int pairs = family.sections[0] + family.sections[1] + family.sections[2];
     if (pairs != 0) more += ", \"head_dim\": " + std::to_string(static_cast<int>(2 * pairs / family.fraction));
+    if (name == "moonshine") more = R"(, "hidden_size": 288, "num_attention_heads": 8, "num_hidden_layers": 6)";
     if (name == "zamba2") more += R"(, "attention_head_dim": 64)";
     const auto model = io::parse_hf_config(R"({"model_type": ")" + name + "\"" + more + "}");
     REQUIRE_MESSAGE(model.ok(), model.status().message());
