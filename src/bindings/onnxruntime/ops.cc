@@ -249,7 +249,8 @@ void AddOps(Ort::CustomOpDomain& domain) {
 
 }  // namespace
 
-extern "C" SIMDROPE_API OrtStatus* RegisterCustomOpsLibrary(OrtSessionOptions* options, const OrtApiBase* api) {
+// What RegisterCustomOpsLibrary looks for.
+extern "C" SIMDROPE_API OrtStatus* RegisterCustomOps(OrtSessionOptions* options, const OrtApiBase* api) {
   try {
     Ort::InitApi(api->GetApi(ORT_API_VERSION));
     static Ort::CustomOpDomain domain = [] {
