@@ -97,7 +97,8 @@ void EncodeI8(const std::vector<double>& values, const StoredHead& head) {
   }
   for (int64_t d = 0; d < head.head_dim; ++d) {
     const float scale = head.scale[d * head.element_stride];
-    const float q = scale == 0 ? 0 : NearestEven(FloatOf(values[static_cast<size_t>(d)]) / scale);
+    const float divisor = scale == 0 && !head.scale_is_given ? 1 : scale;
+    const float q = NearestEven(FloatOf(values[static_cast<size_t>(d)]) / divisor);
     head.data[d] = static_cast<char>(Whole(q, -127, 127));
   }
 }
@@ -105,13 +106,13 @@ void EncodeI8(const std::vector<double>& values, const StoredHead& head) {
 void EncodeU8(const std::vector<double>& values, const StoredHead& head) {
   if (!head.scale_is_given) {
     const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
-    const float scale = (FloatOf(*greatest) - FloatOf(*least)) / 255;
-    *head.scale = scale;
-    *head.zero_point = scale == 0 ? 0 : -FloatOf(*least) / scale;
+    const float step = (FloatOf(*greatest) - FloatOf(*least)) / 255;
+    *head.scale = step == 0 ? 1e-4f : step;
+    *head.zero_point = -FloatOf(*least) / *head.scale;
   }
   for (int64_t d = 0; d < head.head_dim; ++d) {
     const float scale = head.scale[d * head.element_stride], zero = head.zero_point[d * head.element_stride];
-    const float q = scale == 0 ? 0 : NearestEven(FloatOf(values[static_cast<size_t>(d)]) / scale + zero);
+    const float q = NearestEven(FloatOf(values[static_cast<size_t>(d)]) / scale + zero);
     head.data[d] = static_cast<char>(Whole(q, 0, 255));
   }
 }
@@ -309,7 +310,7 @@ std::vector<double> StoreErrors(const std::vector<double>& values, const std::ve
       const int64_t at = static_cast<int64_t>(i) * head.element_stride;
       const double computed = head.format == i8 ? amax / 127 : (greatest - least) / 255;
       const double step = head.scale_is_given ? static_cast<double>(head.scale[at]) : computed;
-      allowed[i] = errors[i] + step * 0.5 + 8 * kU * (amax + 255 * step);
+      allowed[i] = errors[i] + step * 0.5 + 8 * kU * (2 * amax + 255 * step);
       if (!head.scale_is_given) continue;
       // Beyond the range of a given scale, the range's end.
       const double zero = head.format == i8 ? 0 : static_cast<double>(head.zero_point[at]);

@@ -60,9 +60,9 @@ std::vector<double> Decode(const StoredHead& head);
 
 // Stores `values`, floats, as the library does, bit by bit:
 //   F8    value / scale rounded to float, then to nearest even, saturating; NaN stays NaN
-//   I8    q = value / scale rounded to float, then to nearest even, within [-127, 127]; scale = amax / 127
-//   U8    q = value / scale + zero_point, rounded to nearest even, within [0, 255]; scale = (max - min) / 255,
-//         zero_point = -min / scale
+//   I8    q = value / scale rounded to float, then to nearest even, within [-127, 127]; scale = amax / 127, may be 0
+//   U8    q = value / scale + zero_point, rounded to nearest even, within [0, 255]; scale = (max - min) / 255, or 1e-4
+//         where that is 0; zero_point = -min / scale
 //   Q8_0, Q4_0   ggml's quantize_row_q8_0_ref and quantize_row_q4_0_ref
 // A NaN or an infinity makes the bytes of its block or head unspecified, of I8, U8, Q8_0 and Q4_0.
 void Encode(const std::vector<double>& values, const StoredHead& head);

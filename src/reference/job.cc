@@ -87,7 +87,6 @@ void Job::SetOptions(const simdrope_options& options) {
   q = options.q;
   k = options.k;
   v = options.v;
-  key_positions = options.key_positions;
 }
 
 const simdrope_tensor& Job::input(Operand operand) const {
@@ -122,7 +121,7 @@ Entry EntryOf(const simdrope_tensor& t, const simdrope_positions* positions, int
 Token ExpectedToken(const Job& job, Operand operand, int64_t b, int64_t s) {
   const simdrope_tensor &in = job.input(operand), &out = job.output(operand);
   const simdrope_stages& stages = job.stages(operand);
-  const Entry from = EntryOf(in, job.key_positions, b, s), to = EntryOf(out, job.key_positions, b, s);
+  const Entry from = EntryOf(in, job.slot_positions, b, s), to = EntryOf(out, job.slot_positions, b, s);
   if (from.skipped || to.skipped) return {};
   Row row;
   row.action = Action::kCopy;
@@ -158,7 +157,7 @@ double ValueOf(const simdrope_tensor& t, int64_t b, int64_t s, int64_t h, int64_
 void CompareToken(const Job& job, Operand operand, int64_t b, int64_t s, const Token& expected,
                   Comparison* comparison) {
   const simdrope_tensor& out = job.output(operand);
-  const Entry to = EntryOf(out, job.key_positions, b, s);
+  const Entry to = EntryOf(out, job.slot_positions, b, s);
   for (size_t h = 0; h < expected.size(); ++h) {
     const Head& want = expected[h];
     const StoredHead stored = HeadAt(out, to.b, to.s, static_cast<int64_t>(h));

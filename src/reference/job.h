@@ -35,8 +35,8 @@ struct Job {
   simdrope_stages k = SIMDROPE_STAGES_INIT;
   simdrope_stages v = SIMDROPE_STAGES_INIT;
   RowOfToken row;
-  // Of K and V where their slots are their positions.
-  const simdrope_positions* key_positions = nullptr;
+  // Of operands whose slots are their positions.
+  const simdrope_positions* slot_positions = nullptr;
 
   void SetWindow(int rotary_dim, int rotary_offset, Pairing pairing);
   // All that the options say of the results.

@@ -107,7 +107,6 @@ void NormaliseTogether(std::vector<Head*> heads, size_t first, const simdrope_no
   Element factor;
   const double eps = static_cast<double>(norm.eps);
   if (norm.type == SIMDROPE_NORM_L2) {
-    uncertain = uncertain || std::isnan(squares);  // which of a NaN and eps is the greater one is the target's choice
     const double floor = eps * eps;
     factor = InverseRoot(std::max(squares, floor), squares > floor ? squares_error : 0, squares > floor ? gamma : 0);
     // Next to eps either may be the greater one: the error of the sum counts all the same.
@@ -121,7 +120,7 @@ void NormaliseTogether(std::vector<Head*> heads, size_t first, const simdrope_no
   const Weights weights{norm};
   for_all([&](Element& e, size_t h, size_t d) {
     e = Product(e, factor);
-    if (norm.round) e = RoundedElement(e, rounding);
+    if (norm.round && !is_layer) e = RoundedElement(e, rounding);
     if (norm.weight != nullptr) e = Product(e, weights.Weight(h, d));
     if (is_layer && norm.bias != nullptr) {
       const double bias = Weights::At(norm.bias, norm, h, d);

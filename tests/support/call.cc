@@ -85,7 +85,7 @@ class Marks {
 // The bytes that a token's output may be written to.
 void Mark(const Job& job, const ExpectedOutput& expected, Marks* marks) {
   const simdrope_tensor& out = job.output(expected.operand);
-  const Entry to = EntryOf(out, job.key_positions, expected.b, expected.s);
+  const Entry to = EntryOf(out, job.slot_positions, expected.b, expected.s);
   for (size_t h = 0; h < expected.token.size(); ++h) {
     const StoredHead head = HeadAt(out, to.b, to.s, static_cast<int64_t>(h));
     marks->Add(head.data, head.bytes());
