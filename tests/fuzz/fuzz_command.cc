@@ -2,6 +2,7 @@
 // whose header is the input. The first byte chooses which.
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <simdrope/io.hpp>
 #include <string>
@@ -38,7 +39,7 @@ void RopeOptions(const std::string& text) {
   if (rope.info().pairs < 1) __builtin_trap();
 }
 
-void Positions(const std::string& text) {
+void ParsePositions(const std::string& text) {
   if (NamesFile(text) || text.find('.') != std::string::npos) return;
   const TokenPositions positions = TokenPositions::Parse(text);
   if (positions.length().value_or(0) < 0) __builtin_trap();
@@ -52,9 +53,9 @@ void Names(const std::string& text) {
   }
 }
 
-void Plan(const std::string& text, uint8_t choice) {
+void PlanPermutation(const std::string& text, uint8_t choice) {
   // The header as it is, and as much data as it may want.
-  const std::string path = "/tmp/simdrope-fuzz-" + std::to_string(::getpid()) + ".safetensors";
+  const std::string path = (std::filesystem::temp_directory_path() / "simdrope-fuzz-").string() + std::to_string(::getpid()) + ".safetensors";
   const uint64_t size = text.size();
   {
     std::ofstream file(path, std::ios::binary);
@@ -88,9 +89,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
     switch (data[0] % 4) {
       case 0: RopeOptions(text); break;
-      case 1: Positions(text); break;
+      case 1: ParsePositions(text); break;
       case 2: Names(text); break;
-      default: Plan(text, data[0] / 4); break;
+      default: PlanPermutation(text, data[0] / 4); break;
     }
   } catch (const Failure&) {
   }
