@@ -2,13 +2,13 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "command.h"
 #include "failure.h"
 #include "frequencies.h"
 #include "model_report.h"
+#include "output_file.h"
 
 namespace simdrope::tool {
 namespace {
@@ -61,13 +61,6 @@ int ListFamilies(const Arguments& arguments) {
   return 0;
 }
 
-void WriteText(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) Fail("--plot: cannot write ", path);
-}
-
 int Run(const Arguments& arguments) {
   if (arguments.families) return ListFamilies(arguments);
   if (arguments.file.empty() == arguments.config.empty()) Fail("model wants one file: FILE or --config FILE");
@@ -76,7 +69,8 @@ int Run(const Arguments& arguments) {
   for (const std::string& warning : model.warnings) std::fprintf(stderr, "simdrope: warning: %s\n", warning.c_str());
   Json json = Describe(model);
   if (!arguments.plot.empty()) {
-    WriteText(arguments.plot, Plot(model, model.model_type + " (" + path + ")"));
+    RefuseInput("--plot", arguments.plot, {{"the model", path}, {"--compare", arguments.compare}});
+    WriteTextFile("--plot", arguments.plot, Plot(model, model.model_type + " (" + path + ")"));
     json["plot"] = arguments.plot;
   }
   if (!arguments.compare.empty()) json["compare"] = Difference(model, Read(arguments.compare, arguments));

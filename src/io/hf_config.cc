@@ -11,9 +11,9 @@
 #include "io/hf_layers.h"
 #include "io/hf_overrides.h"
 #include "io/hf_scaling.h"
+#include "io/input_file.h"
 #include "io/json.h"
 #include "io/json_keys.h"
-#include "io/mapped_file.h"
 #include "io/reject.h"
 
 namespace simdrope::io {
@@ -168,8 +168,8 @@ class ConfigReader {
 
   bool applies(const Switch& each) {
     const Json* value = keys_.any(each.key);
-    const Json wanted = Json::parse(each.value);
-    return ((value == nullptr ? Json() : *value) == wanted) == (each.when == Switch::When::is);
+    const JsonTree wanted = parse_json(each.value);
+    return (value == nullptr ? wanted.root.is_null() : *value == wanted.root) == (each.when == Switch::When::is);
   }
 
   void read_no_rope(const std::string& why) {
@@ -435,11 +435,12 @@ class ConfigReader {
       }
       const bool unscaled =
           (differs != nullptr && differs->unscaled) || (!scaled_types.empty() && !is_word_of(scaled_types, kind.name));
-      Json changed;
+      JsonTree changed_tree;
+      Json& changed = changed_tree.root;
       if (!file_says_rope_ && scaled_by_class_ && internlm_rope_.empty()) {
         const std::string_view text = differs != nullptr && !differs->rope.empty() ? differs->rope : family_->rope;
         if (!text.empty()) {
-          changed = Json::parse(text);
+          changed_tree = parse_json(text);
           if (keys_.has("rope_theta") && changed.contains("rope_theta") && differs == nullptr)
             changed.erase("rope_theta");
           own = &changed;
@@ -547,8 +548,8 @@ class ConfigReader {
   void merge_alike() {
     const LayerRope& first = model_.ropes.front();
     for (const LayerRope& rope : model_.ropes) {
-      if (!rope.rotary || !write_overrides(rope.config, first.config).empty() ||
-          !write_overrides(first.config, rope.config).empty()) {
+      if (!rope.rotary || !write_overrides(rope.config, first.config).root.empty() ||
+          !write_overrides(first.config, rope.config).root.empty()) {
         return;
       }
     }
@@ -776,7 +777,8 @@ constexpr size_t kMaxBytes = size_t{1} << 24;
 
 Model parse_hf(std::string_view json, const ReadOptions& options, const Families& families) {
   if (json.size() > kMaxBytes) reject("a config.json of ", json.size(), " bytes is beyond ", kMaxBytes);
-  const Json root = parse_json(json);
+  const JsonTree tree = parse_json(json);
+  const Json& root = tree.root;
   if (!root.is_object()) reject("the file holds no JSON object");
   const Place place = find_language_model(root);
   Model model;
@@ -794,9 +796,14 @@ Result<Model> parse_hf_config(std::string_view json, const ReadOptions& options)
 
 Result<Model> read_hf_config(const std::string& path, const ReadOptions& options) {
   return guarded([&]() -> Result<Model> {
-    const auto file = MappedFile::open(path);
+    const auto file = InputFile::open(path);
     if (!file) return file.status();
-    Result<Model> model = parse_hf_config(text_of((*file)->bytes()), options);
+    if ((*file)->size() > kMaxBytes) {
+      return bad_file(path, ": a config.json of ", (*file)->size(), " bytes is beyond ", kMaxBytes);
+    }
+    const Result<std::vector<std::byte>> bytes = (*file)->read_all();
+    if (!bytes) return bytes.status();
+    Result<Model> model = parse_hf_config(text_of(*bytes), options);
     if (!model) return with_path(path, model.status());
     return model;
   });

@@ -104,29 +104,29 @@ class Reader {
 class Writer {
  public:
   explicit Writer(const unsigned char* other, const unsigned char* base) : other_(other), base_(base) {}
-  Json out = Json::object();
+  JsonTree tree{Json::object()};
 
   template <class Number>
   void field(std::string_view name, const Number& value) {
-    if (value != counterpart(value)) out[std::string(name)] = value;
+    if (value != counterpart(value)) tree.root[std::string(name)] = value;
   }
   template <class Enum, size_t N>
   void field(std::string_view name, const Enum& value, const Name<Enum> (&names)[N]) {
     if (value == counterpart(value)) return;
     for (const Name<Enum>& known : names) {
-      if (known.value == value) out[std::string(name)] = known.text;
+      if (known.value == value) tree.root[std::string(name)] = known.text;
     }
   }
   template <size_t N>
   void field(std::string_view name, const int32_t (&values)[N]) {
     if (std::equal(values, values + N, counterpart(values))) return;
-    out[std::string(name)] = std::vector<int32_t>(values, values + N);
+    tree.root[std::string(name)] = std::vector<int32_t>(values, values + N);
   }
   template <class Number>
   void list(std::string_view name, const Number* const& values, const int32_t& count, Set<Number>) {
     const Span<Number> mine = {values, count}, other = {counterpart(values), counterpart(count)};
     if (std::equal(mine.begin(), mine.end(), other.begin(), other.end())) return;
-    out[std::string(name)] = std::vector<Number>(mine.begin(), mine.end());
+    tree.root[std::string(name)] = std::vector<Number>(mine.begin(), mine.end());
   }
 
  private:
@@ -189,10 +189,10 @@ void read_overrides(Keys& overrides, Config& config) {
   overrides.ignore("scaling.factor_count");  // version 0.1 wrote it; the lists say it
 }
 
-Json write_overrides(const simdrope_config& wanted, const simdrope_config& read) {
+JsonTree write_overrides(const simdrope_config& wanted, const simdrope_config& read) {
   Writer writer(reinterpret_cast<const unsigned char*>(&read), reinterpret_cast<const unsigned char*>(&wanted));
   visit(writer, wanted);
-  return std::move(writer.out);
+  return std::move(writer.tree);
 }
 
 }  // namespace simdrope::io

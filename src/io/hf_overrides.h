@@ -13,7 +13,7 @@ namespace simdrope::io {
 void read_overrides(Keys& overrides, Config& config);
 
 // The fields in which `wanted` differs from `read`; empty: none.
-Json write_overrides(const simdrope_config& wanted, const simdrope_config& read);
+JsonTree write_overrides(const simdrope_config& wanted, const simdrope_config& read);
 
 }  // namespace simdrope::io
 

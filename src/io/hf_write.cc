@@ -46,9 +46,22 @@ void put_if_given(OrderedJson& object, const char* key, Number value) {
   if (value != 0) object[key] = value;
 }
 
-OrderedJson rope_parameters(const simdrope_config& config) {
+using OrderedTree = TreeOf<OrderedJson>;
+
+// Child by child, so that what is there already is part of a tree that is freed without memory.
+void copy_to(OrderedJson& to, const Json& from) {
+  if (!from.is_object()) {
+    to = OrderedJson(from);
+    return;
+  }
+  to = OrderedJson::object();
+  for (const auto& [key, value] : from.items()) copy_to(to[key], value);
+}
+
+OrderedTree rope_parameters(const simdrope_config& config) {
   const simdrope_scaling& s = config.scaling;
-  OrderedJson rope;
+  OrderedTree tree;
+  OrderedJson& rope = tree.root;
   const auto put_lists = [&] {
     const auto list = [&](const double* values) {
       const bool usable = values != nullptr && s.factor_count > 0 && s.factor_count <= SIMDROPE_MAX_PAIRS;
@@ -116,11 +129,12 @@ OrderedJson rope_parameters(const simdrope_config& config) {
   if (t.beta != 0 && t.offset == 0 && t.length == static_cast<double>(s.original_max_position)) {
     rope["llama_4_scaling_beta"] = t.beta;
   }
-  return rope;
+  return tree;
 }
 
 std::string write(const simdrope_config& config) {
-  OrderedJson out;
+  OrderedTree tree;
+  OrderedJson& out = tree.root;
   out["model_type"] = model_type_for(config);
   out["head_dim"] = config.head_dim;
   if (config.rotary_offset > 0) {
@@ -131,7 +145,8 @@ std::string write(const simdrope_config& config) {
   const simdrope_scaling& s = config.scaling;
   const int64_t longest = s.type == SIMDROPE_SCALING_DYNAMIC ? s.original_max_position : s.max_position;
   if (longest > 0) out["max_position_embeddings"] = longest;
-  out["rope_parameters"] = rope_parameters(config);
+  OrderedTree parameters = rope_parameters(config);
+  std::swap(out["rope_parameters"], parameters.root);
 
   // What that does not read back to is said in this library's own words.
   ReadOptions options;
@@ -140,7 +155,8 @@ std::string write(const simdrope_config& config) {
   Config fallback;
   const bool readable = read.ok() && read->ropes.size() == 1;
   if (!readable) {
-    out["rope_parameters"] = OrderedJson::object();
+    OrderedTree none(OrderedJson::object());
+    std::swap(out["rope_parameters"], none.root);
     fallback.head_dim = config.head_dim;
     fallback.rotary_dim = config.head_dim;
     fallback.pairing = model_type_for(config) == "llama" ? half : interleaved;
@@ -151,8 +167,8 @@ std::string write(const simdrope_config& config) {
   }
   simdrope_config wanted = config;
   wanted.rotary_dim = rotary_dim_of(config);
-  const Json overrides = write_overrides(wanted, readable ? read->ropes[0].config : fallback);
-  if (!overrides.empty()) out["simdrope"] = OrderedJson::parse(overrides.dump());
+  const JsonTree overrides = write_overrides(wanted, readable ? read->ropes[0].config : fallback);
+  if (!overrides.root.empty()) copy_to(out["simdrope"], overrides.root);
   return out.dump(2) + "\n";
 }
 

@@ -13,7 +13,7 @@ constexpr size_t kMaxDepth = 64;
 
 class TreeBuilder : public nlohmann::json_sax<Json> {
  public:
-  Json root;
+  JsonTree tree;
 
   bool null() override { return add(nullptr); }
   bool boolean(bool value) override { return add(value); }
@@ -38,8 +38,8 @@ class TreeBuilder : public nlohmann::json_sax<Json> {
  private:
   Json* place(Json&& value) {
     if (open_.empty()) {
-      root = std::move(value);
-      return &root;
+      tree.root = std::move(value);
+      return &tree.root;
     }
     Json& parent = *open_.back();
     if (parent.is_object()) return &(parent[key_] = std::move(value));
@@ -93,10 +93,10 @@ std::string without_python_constants(std::string_view text) {
 
 }  // namespace
 
-Json parse_json(std::string_view text) {
+JsonTree parse_json(std::string_view text) {
   TreeBuilder builder;
   Json::sax_parse(without_python_constants(text), &builder);
-  return std::move(builder.root);
+  return std::move(builder.tree);
 }
 
 }  // namespace simdrope::io

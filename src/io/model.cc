@@ -1,7 +1,8 @@
+#include <algorithm>
 #include <simdrope/io.hpp>
 
 #include "io/failure.h"
-#include "io/mapped_file.h"
+#include "io/input_file.h"
 
 namespace simdrope::io {
 
@@ -22,9 +23,12 @@ Result<Model> read_model(const std::string& path, const ReadOptions& options) {
   return guarded([&]() -> Result<Model> {
     bool is_gguf = false;
     {
-      const auto file = MappedFile::open(path);
+      const auto file = InputFile::open(path);
       if (!file) return file.status();
-      is_gguf = text_of((*file)->bytes()).starts_with("GGUF");
+      char magic[4] = {};
+      const size_t size = static_cast<size_t>(std::min<uint64_t>(sizeof magic, (*file)->size()));
+      if (Status status = (*file)->read(0, magic, size); !status) return status;
+      is_gguf = std::string_view(magic, size) == "GGUF";
     }
     return is_gguf ? read_gguf(path, options) : read_hf_config(path, options);
   });

@@ -106,6 +106,36 @@ TEST_CASE("memory: a hostile header") {
   }
 }
 
+TEST_CASE("memory: config.json, read and written") {
+  int files = 0;
+  const Folder folder;
+  for (const CatalogueEntry& entry : kCatalogue) {
+    std::ofstream(folder / "config.json", std::ios::binary) << entry.config;
+    const auto model = io::read_hf_config(folder / "config.json");
+    if (!model.ok()) continue;
+    // Every allocation of every entry takes a minute; of the first few all, of the others some.
+    if (files++ % 8 != 0) continue;
+    EveryAllocationFails(entry.model, [&] { return io::read_model(folder / "config.json").status().code(); });
+    if (model->ropes.empty() || !model->ropes[0].rotary) continue;
+    EveryAllocationFails("to_hf_config", [&] {
+      return io::to_hf_config(model->ropes[0].config).empty() ? SIMDROPE_OUT_OF_MEMORY : SIMDROPE_OK;
+    });
+  }
+  CHECK(files > 20);
+  // Refused for what it holds, and then for memory while saying so.
+  const std::string refused = R"({"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4,
+      "rope_scaling": {"rope_type": "a type of scaling that nobody has heard of", "nested": [[{"a": [1, 2]}]]}})";
+  for (const Memory memory : {Memory::kOneFails, Memory::kAllFailFrom}) {
+    for (int64_t n = 1; n < 400; ++n) {
+      simdrope_status code = SIMDROPE_OK;
+      const AllocationResult result =
+          WithFailingAllocation(n, memory, [&] { code = io::parse_hf_config(refused).status().code(); });
+      CHECK(result.kept == 0);
+      CHECK(code == (result.allocations < n ? SIMDROPE_BAD_FILE : SIMDROPE_OUT_OF_MEMORY));
+    }
+  }
+}
+
 TEST_CASE("memory: GGUF") {
   int files = 0;
   const Folder folder;
