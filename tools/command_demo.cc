@@ -21,6 +21,7 @@
 namespace simdrope::tool {
 namespace {
 
+constexpr int kMostHeads = 4096;
 constexpr int kRounds = 31;
 constexpr double kLeastSeconds = 2e-4;  // of one timing; a call is repeated to fill it
 
@@ -34,12 +35,12 @@ struct Arguments {
 
   void AddTo(CLI::App& app) {
     rope.AddTo(app);
-    app.add_option("--heads", heads, "Heads of Q; default: as the config, or 32");
-    app.add_option("--kv-heads", kv_heads, "Heads of K; default: as the config, or 8");
+    app.add_option("--heads", heads, "Heads of Q; default: as the config, or 32")->check(CLI::Range(1, kMostHeads));
+    app.add_option("--kv-heads", kv_heads, "Heads of K; default: as the config, or 8")->check(CLI::Range(1, kMostHeads));
     app.add_option("--tokens", tokens, "Tokens of the prompt; default 512")->check(CLI::Range(1, 1 << 20));
     app.add_option("--position", position, "Of the first token");
     app.add_option("--seed", seed, "Of the activations");
-    app.add_option("--threads", threads, "0 (default): as many as pay")->check(CLI::NonNegativeNumber);
+    app.add_option("--threads", threads, "0 (default): as many as pay")->check(CLI::Range(0, 1 << 16));
   }
 };
 
@@ -231,8 +232,8 @@ int Run(const Arguments& arguments) {
   if (arguments.kv_heads != 0) choice.k_heads = static_cast<int>(arguments.kv_heads);
   if (choice.q_heads == 0) choice.q_heads = 32;
   if (choice.k_heads == 0) choice.k_heads = 8;
-  if (choice.q_heads < 1 || choice.k_heads < 1 || choice.q_heads > 4096 || choice.k_heads > 4096) {
-    Fail("--heads and --kv-heads must be 1 to 4096");
+  if (choice.q_heads < 1 || choice.k_heads < 1 || choice.q_heads > kMostHeads || choice.k_heads > kMostHeads) {
+    Fail("--heads and --kv-heads must be 1 to ", kMostHeads);
   }
   if (rope.info().axes > 1 || rope.info().scales_queries) Fail("the demo knows plain text models only");
 

@@ -31,9 +31,9 @@ void RotateArguments::AddTo(CLI::App& app) {
   app.add_option("--form", form, Choices(kTableForms) + ": form of the table; default half");
   app.add_option("--table-dtype", table_format, Choices(kFormats) + ": what the table holds");
   app.add_flag("--inverse", inverse, "Rotate back");
-  app.add_option("--threads", threads, "0 (default): as many as pay")->check(CLI::NonNegativeNumber);
+  app.add_option("--threads", threads, "0 (default): as many as pay")->check(CLI::Range(0, 1 << 16));
   app.add_option("--repeat", repeat, "Rotate so often and report the median time; default 3")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1 << 20));
   app.add_flag("--check", check, "Compare with a plain double reference; exit code 1 beyond the bound");
   app.add_option("--expect-q", expect_q, "Compare Q with this array too; exit code 1 beyond --atol and --rtol");
   app.add_option("--expect-k", expect_k, "Compare K likewise");

@@ -548,8 +548,8 @@ class ConfigReader {
   void merge_alike() {
     const LayerRope& first = model_.ropes.front();
     for (const LayerRope& rope : model_.ropes) {
-      if (!rope.rotary || !write_overrides(rope.config, first.config).root.empty() ||
-          !write_overrides(first.config, rope.config).root.empty()) {
+      if (!rope.rotary || !write_overrides(rope.config, first.config).empty() ||
+          !write_overrides(first.config, rope.config).empty()) {
         return;
       }
     }

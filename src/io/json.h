@@ -24,6 +24,8 @@ struct TreeOf {
   }
   ~TreeOf() { release(root); }
 
+  bool empty() const { return root.empty(); }
+
  private:
   // From the innermost outwards. Its depth is limited where trees are made.
   static void release(Value& value) {

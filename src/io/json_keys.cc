@@ -42,6 +42,9 @@ const Json* Keys::take(Names names, std::string_view& name) {
 
 void Keys::wanted(std::string_view what, std::string_view name, const Json& value) const {
   const bool plain = value.is_number() || value.is_string() || value.is_boolean();
+  // What stands for Python's NaN and Infinity (json.h).
+  const bool not_finite = value.is_object() && value.empty();
+  if (not_finite) reject("key ", path_of(name), " is NaN, infinite or {}, not ", what);
   const std::string shown = plain ? (value.is_string() ? in_quotes(value.get_ref<const std::string&>()) : value.dump())
                                   : std::string(value.type_name());
   reject("key ", path_of(name), " is ", shown, ", not ", what);
