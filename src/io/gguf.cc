@@ -46,7 +46,7 @@ class GgufReader {
     report_unread();
     for (const LayerRope& rope : model_.ropes) {
       if (!rope.rotary) continue;
-      if (const Result<Rope> compiled = Rope::create(rope.config); !compiled) reject(compiled.status().message());
+      require_rope(rope.config);
     }
     return std::move(model_);
   }

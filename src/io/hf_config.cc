@@ -737,7 +737,7 @@ void check(const Model& model) {
   for (const std::vector<LayerRope>* ropes : {&model.ropes, &model.others}) {
     for (const LayerRope& rope : *ropes) {
       if (!rope.rotary) continue;
-      if (const Result<Rope> compiled = Rope::create(rope.config); !compiled) reject(compiled.status().message());
+      require_rope(rope.config);
     }
   }
 }

@@ -60,7 +60,7 @@ void copy_to(OrderedJson& to, const Json& from) {
 
 OrderedTree rope_parameters(const simdrope_config& config) {
   const simdrope_scaling& s = config.scaling;
-  OrderedTree tree;
+  OrderedTree tree(OrderedJson::object());  // not null: nlohmann 3.11.2 makes an object of null unsafely
   OrderedJson& rope = tree.root;
   const auto put_lists = [&] {
     const auto list = [&](const double* values) {
@@ -133,7 +133,7 @@ OrderedTree rope_parameters(const simdrope_config& config) {
 }
 
 std::string write(const simdrope_config& config) {
-  OrderedTree tree;
+  OrderedTree tree(OrderedJson::object());  // not null: nlohmann 3.11.2 makes an object of null unsafely
   OrderedJson& out = tree.root;
   out["model_type"] = model_type_for(config);
   out["head_dim"] = config.head_dim;

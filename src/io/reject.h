@@ -20,6 +20,13 @@ template <class... Parts>
   throw Rejected(message);
 }
 
+// What a file says must make a Rope.
+inline void require_rope(const Config& config) {
+  const Result<Rope> compiled = Rope::create(config);
+  if (compiled.status().code() == SIMDROPE_OUT_OF_MEMORY) throw std::bad_alloc();
+  if (!compiled) reject(compiled.status().message());
+}
+
 }  // namespace simdrope::io
 
 #endif  // SIMDROPE_IO_REJECT_H_

@@ -71,7 +71,7 @@ def contents(folder):
 
 
 def main():
-    tool, docs = sys.argv[1], pathlib.Path(sys.argv[2])
+    tool, docs = str(pathlib.Path(sys.argv[1]).resolve()), pathlib.Path(sys.argv[2])
     faults, messages = [], []
     rows = read_calls()
     with tempfile.TemporaryDirectory() as name:

@@ -79,18 +79,18 @@ void EveryAllocationFails(const char* name, const std::function<simdrope_status(
 
 TEST_CASE("memory: arrays") {
   const Folder folder;
+  const std::string tensors = folder / "a.safetensors";  // made while nothing fails
+  const std::string npy = folder / "a.npy";              // made while nothing fails
   io::Array array = io::Array::zeros(io::ElementType::f32, {2, 3, 4});
-  EveryAllocationFails("write_npy", [&] { return io::write_npy(folder / "a.npy", array).code(); });
-  EveryAllocationFails("read_npy", [&] { return io::read_npy(folder / "a.npy").status().code(); });
+  EveryAllocationFails("write_npy", [&] { return io::write_npy(npy, array).code(); });
+  EveryAllocationFails("read_npy", [&] { return io::read_npy(npy).status().code(); });
   const std::vector<io::NamedArray> arrays = {
       {"first tensor of some length", array.type, array.shape, array.bytes.data(), array.bytes.size()},
       {"b", array.type, array.shape, array.bytes.data(), array.bytes.size()}};
   const std::vector<std::pair<std::string, std::string>> metadata = {{"format", "pt"}, {"a long key of metadata", "x"}};
-  EveryAllocationFails("write_safetensors",
-                       [&] { return io::write_safetensors(folder / "a.safetensors", arrays, metadata).code(); });
-  EveryAllocationFails("Safetensors::open",
-                       [&] { return io::Safetensors::open(folder / "a.safetensors").status().code(); });
-  const auto file = io::Safetensors::open(folder / "a.safetensors");
+  EveryAllocationFails("write_safetensors", [&] { return io::write_safetensors(tensors, arrays, metadata).code(); });
+  EveryAllocationFails("Safetensors::open", [&] { return io::Safetensors::open(tensors).status().code(); });
+  const auto file = io::Safetensors::open(tensors);
   REQUIRE(file.ok());
   EveryAllocationFails("Safetensors::read", [&] { return file->read("b").status().code(); });
   CHECK(folder.files() == 2);
@@ -98,24 +98,26 @@ TEST_CASE("memory: arrays") {
 
 TEST_CASE("memory: a hostile header") {
   const Folder folder;
+  const std::string tensors = folder / "a.safetensors";  // made while nothing fails
   std::string header(8, '\0');
   header[0] = 60;
-  std::ofstream(folder / "a.safetensors", std::ios::binary) << header << std::string(60, '[');
+  std::ofstream(tensors, std::ios::binary) << header << std::string(60, '[');
   for (int64_t n = 1; n < 40; ++n) {
-    WithFailingAllocation(n, Memory::kAllFailFrom, [&] { io::Safetensors::open(folder / "a.safetensors"); });
+    WithFailingAllocation(n, Memory::kAllFailFrom, [&] { io::Safetensors::open(tensors); });
   }
 }
 
 TEST_CASE("memory: config.json, read and written") {
   int files = 0;
   const Folder folder;
+  const std::string config = folder / "config.json";  // made while nothing fails
   for (const CatalogueEntry& entry : kCatalogue) {
-    std::ofstream(folder / "config.json", std::ios::binary) << entry.config;
-    const auto model = io::read_hf_config(folder / "config.json");
+    std::ofstream(config, std::ios::binary) << entry.config;
+    const auto model = io::read_hf_config(config);
     if (!model.ok()) continue;
     // Every allocation of every entry takes a minute; of the first few all, of the others some.
     if (files++ % 8 != 0) continue;
-    EveryAllocationFails(entry.model, [&] { return io::read_model(folder / "config.json").status().code(); });
+    EveryAllocationFails(entry.model, [&] { return io::read_model(config).status().code(); });
     if (model->ropes.empty() || !model->ropes[0].rotary) continue;
     EveryAllocationFails("to_hf_config", [&] {
       return io::to_hf_config(model->ropes[0].config).empty() ? SIMDROPE_OUT_OF_MEMORY : SIMDROPE_OK;
@@ -139,10 +141,11 @@ TEST_CASE("memory: config.json, read and written") {
 TEST_CASE("memory: GGUF") {
   int files = 0;
   const Folder folder;
+  const std::string gguf = folder / "a.gguf";  // made while nothing fails
   for (const std::string& example : gguf_examples()) {
-    std::ofstream(folder / "a.gguf", std::ios::binary) << example;
-    if (!io::read_gguf(folder / "a.gguf").ok()) continue;
-    EveryAllocationFails("read_gguf", [&] { return io::read_gguf(folder / "a.gguf").status().code(); });
+    std::ofstream(gguf, std::ios::binary) << example;
+    if (!io::read_gguf(gguf).ok()) continue;
+    EveryAllocationFails("read_gguf", [&] { return io::read_gguf(gguf).status().code(); });
     ++files;
   }
   CHECK(files > 0);

@@ -39,7 +39,7 @@ void RopeOptions(const std::string& text) {
   if (rope.info().pairs < 1) __builtin_trap();
 }
 
-void ParsePositions(const std::string& text) {
+void TryPositions(const std::string& text) {
   if (NamesFile(text) || text.find('.') != std::string::npos) return;
   const TokenPositions positions = TokenPositions::Parse(text);
   if (positions.length().value_or(0) < 0) __builtin_trap();
@@ -53,7 +53,7 @@ void Names(const std::string& text) {
   }
 }
 
-void PlanPermutation(const std::string& text, uint8_t choice) {
+void TryPlan(const std::string& text, uint8_t choice) {
   // The header as it is, and as much data as it may want.
   const std::string path = (std::filesystem::temp_directory_path() / "simdrope-fuzz-").string() + std::to_string(::getpid()) + ".safetensors";
   const uint64_t size = text.size();
@@ -89,9 +89,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
     switch (data[0] % 4) {
       case 0: RopeOptions(text); break;
-      case 1: ParsePositions(text); break;
+      case 1: TryPositions(text); break;
       case 2: Names(text); break;
-      default: PlanPermutation(text, data[0] / 4); break;
+      default: TryPlan(text, data[0] / 4); break;
     }
   } catch (const Failure&) {
   }

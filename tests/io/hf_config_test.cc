@@ -257,7 +257,7 @@ TEST_CASE("hf_config: temperature, XPos and nested configs") {
 TEST_CASE("hf_config: Python's constants are no JSON, but are written into it") {
   const Config config = llama(R"("time_step_limit": [0.0, Infinity], "x": -Infinity, "y": NaN, "z": "NaN")");
   CHECK(config.head_dim == 64);
-  check_llama_refused(R"("rope_theta": Infinity)", "\"rope_theta\" is object");
+  check_llama_refused(R"("rope_theta": Infinity)", "\"rope_theta\" is NaN, infinite or {}");
 }
 
 TEST_CASE("hf_config: what is not understood is named, or warned of") {
