@@ -1,4 +1,5 @@
 #include <exception>
+#include <new>
 #include <simdrope/io.hpp>
 #include <vector>
 
@@ -48,19 +49,33 @@ void put_if_given(OrderedJson& object, const char* key, Number value) {
 
 using OrderedTree = TreeOf<OrderedJson>;
 
+// nlohmann's ordered objects copy their members when they grow, which is not safe where memory runs out.
+OrderedJson object_with_room(size_t members) {
+  OrderedJson object = OrderedJson::object();
+  object.get_ref<OrderedJson::object_t&>().reserve(members);
+  return object;
+}
+constexpr size_t kMostMembers = 32;  // of what is written here
+
 // Child by child, so that what is there already is part of a tree that is freed without memory.
 void copy_to(OrderedJson& to, const Json& from) {
+  if (from.is_array()) {
+    to = OrderedJson::array();
+    to.get_ref<OrderedJson::array_t&>().reserve(from.size());
+    for (const Json& value : from) copy_to(to.emplace_back(), value);
+    return;
+  }
   if (!from.is_object()) {
     to = OrderedJson(from);
     return;
   }
-  to = OrderedJson::object();
+  to = object_with_room(from.size());
   for (const auto& [key, value] : from.items()) copy_to(to[key], value);
 }
 
 OrderedTree rope_parameters(const simdrope_config& config) {
   const simdrope_scaling& s = config.scaling;
-  OrderedTree tree(OrderedJson::object());  // not null: nlohmann 3.11.2 makes an object of null unsafely
+  OrderedTree tree(object_with_room(kMostMembers));
   OrderedJson& rope = tree.root;
   const auto put_lists = [&] {
     const auto list = [&](const double* values) {
@@ -133,7 +148,7 @@ OrderedTree rope_parameters(const simdrope_config& config) {
 }
 
 std::string write(const simdrope_config& config) {
-  OrderedTree tree(OrderedJson::object());  // not null: nlohmann 3.11.2 makes an object of null unsafely
+  OrderedTree tree(object_with_room(kMostMembers));
   OrderedJson& out = tree.root;
   out["model_type"] = model_type_for(config);
   out["head_dim"] = config.head_dim;
@@ -152,6 +167,7 @@ std::string write(const simdrope_config& config) {
   ReadOptions options;
   options.seq_len = s.seq_len;
   const Result<Model> read = parse_hf_config(out.dump(), options);
+  if (read.status().code() == SIMDROPE_OUT_OF_MEMORY) throw std::bad_alloc();
   Config fallback;
   const bool readable = read.ok() && read->ropes.size() == 1;
   if (!readable) {

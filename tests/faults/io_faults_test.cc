@@ -71,7 +71,7 @@ void EveryAllocationFails(const char* name, const std::function<simdrope_status(
         CHECK(code == SIMDROPE_OUT_OF_MEMORY);
       }
     }
-    MESSAGE(name << ": " << n - 1 << " allocations, " << survived << " of no consequence");
+    MESSAGE(std::string(name) << ": " << n - 1 << " allocations, " << survived << " of no consequence");
     CHECK(n > 1);
     CHECK(survived * 4 <= n);
   }
