@@ -36,7 +36,8 @@ struct Arguments {
   void AddTo(CLI::App& app) {
     rope.AddTo(app);
     app.add_option("--heads", heads, "Heads of Q; default: as the config, or 32")->check(CLI::Range(1, kMostHeads));
-    app.add_option("--kv-heads", kv_heads, "Heads of K; default: as the config, or 8")->check(CLI::Range(1, kMostHeads));
+    app.add_option("--kv-heads", kv_heads, "Heads of K; default: as the config, or 8")
+        ->check(CLI::Range(1, kMostHeads));
     app.add_option("--tokens", tokens, "Tokens of the prompt; default 512")->check(CLI::Range(1, 1 << 20));
     app.add_option("--position", position, "Of the first token");
     app.add_option("--seed", seed, "Of the activations");

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks what was built: check_binaries.py SYMBOLS LIBRARY [HARDENED...].
 
-LIBRARY exports exactly the names that the file SYMBOLS lists, one a line. Each HARDENED file (the command, a library) is
-bound at start with read-only relocations, has no executable stack, and checks its buffers.
+LIBRARY exports exactly the names that the file SYMBOLS lists, one a line. Each HARDENED file (the command, a library)
+is bound at start with read-only relocations, has no executable stack, and checks its buffers.
 """
 import re
 import subprocess
