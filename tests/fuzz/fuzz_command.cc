@@ -55,7 +55,8 @@ void Names(const std::string& text) {
 
 void TryPlan(const std::string& text, uint8_t choice) {
   // The header as it is, and as much data as it may want.
-  const std::string path = (std::filesystem::temp_directory_path() / "simdrope-fuzz-").string() + std::to_string(::getpid()) + ".safetensors";
+  const std::string path = (std::filesystem::temp_directory_path() / "simdrope-fuzz-").string() +
+                           std::to_string(::getpid()) + ".safetensors";
   const uint64_t size = text.size();
   {
     std::ofstream file(path, std::ios::binary);
