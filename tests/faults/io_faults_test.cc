@@ -103,7 +103,7 @@ TEST_CASE("memory: a hostile header") {
   header[0] = 60;
   std::ofstream(tensors, std::ios::binary) << header << std::string(60, '[');
   for (int64_t n = 1; n < 40; ++n) {
-    WithFailingAllocation(n, Memory::kAllFailFrom, [&] { io::Safetensors::open(tensors); });
+    WithFailingAllocation(n, Memory::kAllFailFrom, [&] { (void)io::Safetensors::open(tensors); });
   }
 }
 
