@@ -201,7 +201,10 @@ class Draw {
   void DrawTable(IdsDraw* ids) {
     const int64_t rows = random_.Int(1, 24);
     const int64_t batches = random_.Chance(3) ? shape_.batch : 1;
-    table_.emplace(kTableForms[random_.Int(0, 6)], kFormats[random_.Int(0, 2)], batches, rows, pairs_, &random_);
+    // Drawn one by one: the order in which arguments are evaluated is the compiler's choice.
+    const Format table_format = kFormats[random_.Int(0, 2)];
+    const auto table_form = kTableForms[random_.Int(0, 6)];
+    table_.emplace(table_form, table_format, batches, rows, pairs_, &random_);
     view_ = simdrope::CosSinView(table_->view(), config_.pairing);
     view_.rotary_dim = config_.rotary_dim;
     view_.rotary_offset = config_.rotary_offset;
@@ -277,10 +280,15 @@ class Draw {
     const Layout from = kInputLayouts[random_.Int(0, 7)], to = kOutputLayouts[random_.Int(0, 6)];
     const auto format = [&] { return kFormats[random_.Int(0, 2)]; };
     const int misalignment = static_cast<int>(random_.Int(0, 5));
-    in_ = MakeTensors(from, shape_, format(), format(), misalignment);
+    const auto make = [&](Layout layout) {
+      const Format second = format();
+      const Format first = format();
+      return MakeTensors(layout, shape_, first, second, misalignment);
+    };
+    in_ = make(from);
     job_.in = in_.qkv;
     in_place_ = from != Layout::kBroadcast && random_.Chance(2);
-    if (!in_place_) out_ = MakeTensors(to, shape_, format(), format(), misalignment);
+    if (!in_place_) out_ = make(to);
     job_.out = in_place_ ? in_.qkv : out_.qkv;
     job_.SetOptions(options_);
   }
