@@ -77,8 +77,8 @@ class FileWriter {
   SIMDROPE_API Status read_back(uint64_t offset, void* data, size_t bytes);
   SIMDROPE_API Status commit();  // once
 
-  // Removes what all unfinished writers of this process would leave behind. For a handler of a signal that ends the
-  // process: safe there, and of no use elsewhere.
+  // Removes what all unfinished writers of this process would leave behind; from then on no writer opens. For a handler
+  // of a signal that ends the process: safe there, and of no use elsewhere.
   SIMDROPE_API static void remove_unfinished();
 
  private:

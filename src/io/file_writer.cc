@@ -49,8 +49,7 @@ std::string random_text() {
 
 bool is_same(const struct stat& a, const struct stat& b) { return a.st_dev == b.st_dev && a.st_ino == b.st_ino; }
 
-// Holds back the signals that end a process, so that one comes before a file is made or after its name is noted.
-// (In a process of several threads another may take it; then an empty file can be left.)
+// Holds back the signals that end a process from this thread, as Unfinished::begin() wants it.
 class SignalsHeld {
  public:
   SignalsHeld() {
@@ -96,6 +95,7 @@ struct FileWriter::State {
   Status open_temporary();
   Status finish();
   void discard();
+  Status process_ends() const { return bad_file(path, ": not written, because a signal ends the process"); }
   Status failed(const char* what, int error) const { return bad_file(path, ": ", what, ": ", std::strerror(error)); }
 
   std::string path;
@@ -130,6 +130,7 @@ Status FileWriter::State::open() {
 // Whoever holds the lock removes its file, so one that was opened may be gone, or another, by the time it is locked.
 Status FileWriter::State::lock() {
   std::string name = hidden_name(place.name, ".lock");
+  if (!lock_name.begin()) return process_ends();
   for (int attempt = 0; attempt < 100; ++attempt) {
     lock_file.reset(::openat(folder.get(), name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
     if (lock_file.get() < 0) return failed("cannot make its lock file", errno);
@@ -153,6 +154,7 @@ Status FileWriter::State::lock() {
 }
 
 Status FileWriter::State::open_temporary() {
+  if (!temporary.begin()) return process_ends();
   for (int attempt = 0; attempt < 100; ++attempt) {
     const std::string random = random_text();
     if (random.empty()) return failed("no random name", errno);

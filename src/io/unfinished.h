@@ -7,6 +7,8 @@
 namespace simdrope::io {
 
 // One file in a folder, removed with this object, by remove(), or by remove_all() from a signal handler.
+// begin(), then make the file, then add(): remove_all(), in whatever thread the signal came, waits for what is between
+// the two, so hold back in this thread the signals whose handlers call it.
 class Unfinished {
  public:
   Unfinished() = default;
@@ -14,13 +16,16 @@ class Unfinished {
   Unfinished& operator=(const Unfinished&) = delete;
   ~Unfinished() { remove(); }
 
+  // False: the process is ending, nothing may be made any more.
+  bool begin() noexcept;
   // `folder`: an open descriptor that outlives this; `name`: at most 255 bytes.
   void add(int folder, std::string name) noexcept;
   void remove();
-  void forget();  // the file stays
+  void forget();  // the file stays, or was never made
   const std::string& name() const { return name_; }
 
-  // Of all objects of this process. Safe in a signal handler: it takes no lock and no memory.
+  // Of all objects of this process, after which none can begin(). Safe in a signal handler: it takes no lock and no
+  // memory.
   static void remove_all();
 
  private:

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -250,14 +251,46 @@ TEST_CASE("writer: a limit on the size of files leaves the old file") {
   CHECK(folder.files() == 1);
 }
 
+// In a process of its own, because no writer opens after remove_unfinished().
+template <typename Body>
+bool HoldsInChild(Body body) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(body() ? 0 : 1);
+  int status = 0;
+  return ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 TEST_CASE("writer: a signal's handler removes what is unfinished") {
   const Folder folder;
   put(folder / "a", "old");
-  io::FileWriter file(folder / "a"), other(folder / "b");
-  file.write("new");
-  CHECK(folder.files() == 5);  // a, and two files for each writer
-  io::FileWriter::remove_unfinished();
-  CHECK(folder.files() == 1);
+  CHECK(HoldsInChild([&] {
+    io::FileWriter file(folder / "a"), other(folder / "b");
+    file.write("new");
+    const bool made = folder.files() == 5;  // a, and two files for each writer
+    io::FileWriter::remove_unfinished();
+    return made && folder.files() == 1 && !file.commit().ok();
+  }));
   CHECK(contents(folder / "a") == "old");
-  CHECK_FALSE(file.commit().ok());
+}
+
+TEST_CASE("writer: nothing is left of files that other threads make while a handler runs") {
+  const Folder folder;
+  int rounds = 0;
+  for (; rounds < 20; ++rounds) {
+    CHECK(HoldsInChild([&] {
+      std::atomic<bool> refused{false};
+      std::thread maker([&] {
+        for (int i = 0; !refused; ++i) {
+          io::FileWriter file(folder / ("a" + std::to_string(i)));
+          refused = !file.sync().ok();
+        }
+      });
+      ::usleep(static_cast<useconds_t>(500 + 100 * rounds));
+      io::FileWriter::remove_unfinished();
+      const size_t left = folder.files();
+      maker.join();
+      return left == 0;
+    }));
+  }
+  CHECK(rounds == 20);
 }
