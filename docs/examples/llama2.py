@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs a model of llama2.c's format (version 0, float32) with simdrope's fused operator: llama2.py MODEL [--tokens 1,15043] [--steps 32].
+"""Runs a model of llama2.c's format (version 0, float32) with simdrope's fused operator: llama2.py MODEL [--tokens
+1,15043] [--steps 32].
 
 Prints the ids of the greedy continuation. --plain rotates by PyTorch expressions instead; --dtype is the cache's.
 """
@@ -58,7 +59,8 @@ class Runner:
         for x in (q, k):
             even, odd = x[..., ::2].clone(), x[..., 1::2].clone()
             x[..., ::2], x[..., 1::2] = even * cos - odd * sin, odd * cos + even * sin
-        self.k_cache[layer, position], self.v_cache[layer, position] = k.to(self.k_cache.dtype), v.to(self.v_cache.dtype)
+        self.k_cache[layer, position] = k.to(self.k_cache.dtype)
+        self.v_cache[layer, position] = v.to(self.v_cache.dtype)
 
     def logits(self, token, index):
         m, x, position = self.model, self.model.embedding[token], torch.tensor([index])
@@ -70,7 +72,8 @@ class Runner:
             y = norm(x, m.attention_norm[i])
             q, k, v = ((w[i] @ y).view(1, -1, m.head_dim) for w in (m.wq, m.wk, m.wv))
             self.rotate_and_keep(i, q, k, v, position)
-            keys, values = (c[i, : index + 1].float().repeat_interleave(m.heads // m.kv_heads, 1) for c in (self.k_cache, self.v_cache))
+            keys, values = (c[i, :index + 1].float().repeat_interleave(m.heads // m.kv_heads, 1)
+                            for c in (self.k_cache, self.v_cache))
             scores = torch.einsum("hd,shd->hs", q[0], keys) / m.head_dim**0.5
             x = x + m.wo[i] @ torch.einsum("hs,shd->hd", scores.softmax(-1), values).flatten()
             y = norm(x, m.ffn_norm[i])

@@ -4,7 +4,8 @@
 torchrun --nproc-per-node 4 docs/examples/sharded_sequence.py     (or let the script start 4 processes: --spawn 4)
 
 Contiguous: rank r holds tokens [r n, (r + 1) n). Zig-zag, which balances causal attention: of 2 R chunks rank r holds
-chunk r and chunk 2 R - 1 - r. Every process checks that its tokens have the bits that one process would have given them.
+chunk r and chunk 2 R - 1 - r. Every process checks that its tokens have the bits that one process would have given
+them.
 """
 import os
 import sys

@@ -3,7 +3,8 @@ import numpy as np
 
 
 def rotated(x, cos, sin, interleaved=False):
-    """x [..., S, H, D] in double, cos and sin [S, pairs] or [..., S, pairs]: the first 2 * pairs elements of each head."""
+    """x [..., S, H, D] in double, cos and sin [S, pairs] or [..., S, pairs]: the first 2 * pairs elements of each
+    head."""
     x = np.array(x, dtype=np.float64)
     pairs = cos.shape[-1]
     cos, sin = cos[..., None, :], sin[..., None, :]

@@ -271,7 +271,10 @@ def test_config_is_what_the_header_has():
 
 
 def test_config_goes_through_a_file_and_back():
-    config = Config(64, theta=5e5, rotary_dim=32, scaling=simdrope.Scaling("yarn", factor=4.0, original_max_position=4096))
+    config = Config(64,
+                    theta=5e5,
+                    rotary_dim=32,
+                    scaling=simdrope.Scaling("yarn", factor=4.0, original_max_position=4096))
     (rope,) = simdrope.from_pretrained_config(config.to_hf_config()).values()
     assert rope.inv_freq == Rope(config).inv_freq and rope.attention_factor == Rope(config).attention_factor
     config = Config(16, scaling=simdrope.Scaling("explicit", factors=[1.0, 0.5, 0.25, 0.125, 1e-3, 1e-4, 1e-5, 0.0]))

@@ -30,7 +30,8 @@ def test_llama2(tmp_path):
     head = dim // heads
     kv = head * kv_heads
     shapes = [(vocab, dim), (layers, dim), (layers, dim, dim), (layers, kv, dim), (layers, kv, dim), (layers, dim, dim),
-              (layers, dim), (layers, hidden, dim), (layers, dim, hidden), (layers, hidden, dim), (dim,), (2, rows, head // 2)]
+              (layers, dim), (layers, hidden, dim), (layers, dim, hidden), (layers, hidden, dim), (dim,),
+              (2, rows, head // 2)]
     file = tmp_path / "model.bin"
     file.write_bytes(struct.pack("7i", dim, hidden, layers, heads, kv_heads, vocab, rows) +
                      b"".join(torch.randn(s, generator=generator).numpy().tobytes() for s in shapes))

@@ -44,7 +44,8 @@ def test_keys_and_values_into_a_cache(paged):
     k_cache, v_cache = np.full(shape, 9, np.float16), np.full(shape, 9, np.float16)
     rotated = k.copy()
     simdrope.apply(ROPE, None, rotated, start=2)
-    simdrope.apply(ROPE, q, k, v, start=2, out=(None, Tensor(k_cache, layout, slots=slots), Tensor(v_cache, layout, slots=slots)))
+    simdrope.apply(ROPE, q, k, v, start=2,
+                   out=(None, Tensor(k_cache, layout, slots=slots), Tensor(v_cache, layout, slots=slots)))
     rows = [c.transpose(0, 2, 1, 3).reshape(12, 2, 64) if paged else c for c in (k_cache, v_cache)]
     for cache, wanted in zip(rows, (rotated, v)):
         for token, slot in enumerate(slots):
@@ -53,7 +54,8 @@ def test_keys_and_values_into_a_cache(paged):
         untouched = np.setdiff1d(np.arange(12), slots)
         assert (cache[untouched] == 9).all()
     with pytest.raises(IndexError, match="12"):
-        simdrope.apply(ROPE, q, k, v, out=(None, Tensor(k_cache, layout, slots=slots + 1), Tensor(v_cache, layout, slots=slots)))
+        simdrope.apply(ROPE, q, k, v,
+                       out=(None, Tensor(k_cache, layout, slots=slots + 1), Tensor(v_cache, layout, slots=slots)))
 
 
 def test_int8_with_scales():
@@ -149,11 +151,13 @@ def test_plan_refuses(arguments, keywords, error, says):
     (lambda q: {"q_stages": Stages(Norm("rms", np.ones(32, np.float32)))}, ValueError, "weight"),
     (lambda q: {"q_stages": Stages(Norm("rms", np.ones(64)))}, TypeError, "float64"),
     (lambda q: {"q_stages": Stages(Norm("rms", None, -1.0))}, ValueError, "eps"),
-    (lambda q: {"q_stages": Stages(Norm("layer", np.ones(64, np.float32), bias=np.ones((2, 64), np.float32)))}, ValueError, "bias"),
+    (lambda q: {"q_stages": Stages(Norm("layer", np.ones(64, np.float32), bias=np.ones((2, 64), np.float32)))},
+     ValueError, "bias"),
     (lambda q: {"q_stages": Stages(hadamard=48)}, ValueError, "hadamard"),
     (lambda q: {"q_stages": Stages(scale=float("inf"))}, ValueError, "scale"),
     (lambda q: {"out": (Tensor(np.zeros((3, 2, 64), np.int8)),)}, ValueError, "scale"),
-    (lambda q: {"out": (Tensor(np.zeros((3, 2, 64), np.int8), scale=np.zeros((3, 3), np.float32)),)}, ValueError, "scale"),
+    (lambda q: {"out": (Tensor(np.zeros((3, 2, 64), np.int8), scale=np.zeros((3, 3), np.float32)),)},
+     ValueError, "scale"),
     (lambda q: {"out": (Tensor(np.zeros((3, 2, 64), np.int8), scale=np.zeros((3, 2))),)}, TypeError, "float64"),
     (lambda q: {"out": (Tensor(np.zeros((3, 2, 67), np.uint8), format="q8_0"),)}, ValueError, "blocks of 34"),
     (lambda q: {"out": (Tensor(np.zeros((9, 2, 64), np.float32), slots=np.arange(4)),)}, ValueError, "slots"),

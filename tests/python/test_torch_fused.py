@@ -52,8 +52,9 @@ def test_gradient(dtype):
     gradients = torch.randn(q.shape).to(dtype), torch.randn(k.shape).to(dtype)
     torch.autograd.backward((a, b), gradients)
     double = [t.detach().double().requires_grad_() for t in leaves]
-    torch.autograd.backward((wanted(double[0], double[2], positions, cache), wanted(double[1], double[3], positions, cache)),
-                            tuple(g.double() for g in gradients))
+    torch.autograd.backward(
+        (wanted(double[0], double[2], positions, cache), wanted(double[1], double[3], positions, cache)),
+        tuple(g.double() for g in gradients))
     for got, theirs in zip(leaves, double):
         assert near(got.grad, theirs.grad, ulps=8)
 
@@ -91,8 +92,8 @@ def test_fused_qk_norm_rope_cache(dtype, normed, layout, shape):
 def test_float8_cache():
     q, k, v, (qw, kw), positions, cache = draw(torch.bfloat16)
     k_cache, v_cache = (torch.zeros(6, 2, 32).to(torch.float8_e4m3fn) for _ in range(2))
-    ops.fused_qk_norm_rope_cache(q.clone(), k, v, qw, kw, EPS, True, positions, cache, 0, torch.arange(6), k_cache, v_cache,
-                                 "NHD", 0.5, 0.25)
+    ops.fused_qk_norm_rope_cache(q.clone(), k, v, qw, kw, EPS, True, positions, cache, 0, torch.arange(6), k_cache,
+                                 v_cache, "NHD", 0.5, 0.25)
     theirs = wanted(k, kw, positions, cache)
     assert bool(((k_cache.double() * 0.5 - theirs).abs() <= theirs.abs() * 0.07 + 0.01).all())
     assert bool(((v_cache.double() * 0.25 - v.double()).abs() <= v.double().abs() * 0.07 + 0.01).all())
@@ -104,11 +105,20 @@ def test_refused():
     slots = torch.arange(6)
     good = [q, k, v, qw, kw, EPS, True, positions, cache, 0, slots, k_cache, v_cache, "NHD"]
     for index, value, error, says in [
-        (7, positions + 100, IndexError, "50"), (7, positions[:3], ValueError, "ids"), (7, positions.float(), TypeError, "positions"),
-        (10, slots + 7, IndexError, "12"), (10, slots[:4], ValueError, "slot"), (10, slots.float(), TypeError, "slot_mapping"),
-        (9, 16, ValueError, "rotary_dim"), (13, "DNH", ValueError, "cache_layout"), (3, qw[:16], ValueError, "q_weight"),
-        (11, k_cache[..., :16], Exception, ""), (12, v_cache.double(), TypeError, "v_cache"), (0, q[..., ::2], ValueError, "adjoin"),
-        (5, -1.0, ValueError, "eps"), (0, q.clone().requires_grad_(), RuntimeError, "no gradient"),
+        (7, positions + 100, IndexError, "50"),
+        (7, positions[:3], ValueError, "ids"),
+        (7, positions.float(), TypeError, "positions"),
+        (10, slots + 7, IndexError, "12"),
+        (10, slots[:4], ValueError, "slot"),
+        (10, slots.float(), TypeError, "slot_mapping"),
+        (9, 16, ValueError, "rotary_dim"),
+        (13, "DNH", ValueError, "cache_layout"),
+        (3, qw[:16], ValueError, "q_weight"),
+        (11, k_cache[..., :16], Exception, ""),
+        (12, v_cache.double(), TypeError, "v_cache"),
+        (0, q[..., ::2], ValueError, "adjoin"),
+        (5, -1.0, ValueError, "eps"),
+        (0, q.clone().requires_grad_(), RuntimeError, "no gradient"),
     ]:
         arguments = list(good)
         arguments[index] = value

@@ -1,4 +1,5 @@
-"""Prints what building against this Python's PyTorch needs, a line each: include|FOLDER, library|FOLDER, define|NAME=VALUE."""
+"""Prints what building against this Python's PyTorch needs, a line each: include|FOLDER, library|FOLDER,
+define|NAME=VALUE."""
 import os
 import sys
 
@@ -6,7 +7,10 @@ import torch
 
 torch_folder = os.path.dirname(torch.__file__)
 # Debian keeps the headers in /usr/include, with links here.
-includes = [os.path.join(torch_folder, "include"), os.path.join(torch_folder, "include", "torch", "csrc", "api", "include")]
+includes = [
+    os.path.join(torch_folder, "include"),
+    os.path.join(torch_folder, "include", "torch", "csrc", "api", "include")
+]
 includes = [os.path.realpath(folder) for folder in includes if os.path.exists(os.path.join(folder, "torch"))]
 header = os.path.join("ATen", "ATen.h")
 if not any(os.path.exists(os.path.join(folder, header)) for folder in includes + ["/usr/include"]):

@@ -3,8 +3,8 @@
     rope = simdrope.Rope(simdrope.Config(head_dim=128, theta=5e5))
     simdrope.apply(rope, q, k, start=4000)           # q [B, S, H, D], k [B, S, HK, D]
 
-Config -> Rope -> apply. Everything else is a field of one of them: Positions, Table and CosSin say where rows of cos and
-sin come from, Tensor says what an array's dtype and shape do not, Stages adds norms, Plan is a call checked once.
+Config -> Rope -> apply. Everything else is a field of one of them: Positions, Table and CosSin say where rows of cos
+and sin come from, Tensor says what an array's dtype and shape do not, Stages adds norms, Plan is a call checked once.
 simdrope.torch has PyTorch operators with gradients, and drop-in classes.
 """
 from ._command import plot

@@ -8,7 +8,8 @@ from ._types import Array, Config, Positions
 
 
 class CosSin:
-    """Rows of cos and sin of one step, computed once and used by all layers: cos and sin are float32 [batches, seq, pairs].
+    """Rows of cos and sin of one step, computed once and used by all layers: cos and sin are float32 [batches, seq,
+    pairs].
 
     Made by Rope.cos_sin. numpy.asarray(rows.cos) and torch.frombuffer see the memory without a copy.
     """
@@ -74,7 +75,8 @@ class Rope(_core.Rope):
                         key_cos: Optional[Array] = None, key_sin: Optional[Array] = None) -> None:
         """Writes rows to arrays of the caller's, [seq, pairs] or [batch, seq, pairs]; float32, float16 or bfloat16."""
         *batch, seq, _ = cos.shape
-        _core.compute_cos_sin(self, positions, start, batch[0] if batch else 1, seq, cos, sin, key_cos, key_sin, None, None)
+        _core.compute_cos_sin(self, positions, start, batch[0] if batch else 1, seq, cos, sin, key_cos, key_sin, None,
+                              None)
 
 
 def _batch_of(ids: Array) -> int:

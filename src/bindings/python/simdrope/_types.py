@@ -78,8 +78,8 @@ class Config:
     """What a model file says about RoPE.
 
     head_dim: elements of one head. rotary_dim: width of the rotated window, 0: head_dim - rotary_offset.
-    pairing: "half" (GPT-NeoX, Hugging Face) or "interleaved" (GPT-J, Meta's llama). split: distance between the elements
-    of a half pair, 0: rotary_dim / 2. theta: base of the frequencies.
+    pairing: "half" (GPT-NeoX, Hugging Face) or "interleaved" (GPT-J, Meta's llama). split: distance between the
+    elements of a half pair, 0: rotary_dim / 2. theta: base of the frequencies.
     precision: "exact", "float32" (as PyTorch models compute), "bf16_positions", "f16_positions".
     """
 
@@ -128,7 +128,8 @@ class Tensor:
     held as integers of their size (bf16 as uint16), blocks of q8_0 and q4_0 as bytes.
     scale, zero_point: float32, [] or as the array less its last dimension, 1 where they are shared.
     scale_given: an output reads them and does not compute them.
-    slots: this is a cache, [slots, heads, d] or with pages; token (b, s) of the step is row slots[b, s] of it, -1 skips it.
+    slots: this is a cache, [slots, heads, d] or with pages; token (b, s) of the step is row slots[b, s] of it, -1 skips
+    it.
     "positions": a token's row is its position.
     """
 

@@ -5,10 +5,11 @@ nano_vllm: apply_rotary_emb, RotaryEmbedding, get_rope. transformers: apply_rota
 
 Operators; tensors are on the CPU, cos and sin tables are the caller's and have no gradient:
 - apply_rotary_emb(x, cos, sin, interleaved, seqlen_offset, seqlen_offsets, positions, cu_seqlens, inverse), and
-  apply_rotary_emb_ in place: x [B, S, H, D] or [T, H, D], cos and sin [rows, pairs] or [B, rows, pairs]. Its gradient is
-  the inverse rotation.
+  apply_rotary_emb_ in place: x [B, S, H, D] or [T, H, D], cos and sin [rows, pairs] or [B, rows, pairs]. Its gradient
+  is the inverse rotation.
 - rotary_embedding(positions, query, key, head_size, cos_sin_cache, is_neox): vLLM's, in place.
-- fused_qk_norm_rope(q, k, q_weight, k_weight, eps, is_neox, positions, cos_sin_cache, rotary_dim): RMSNorm of each head,
+- fused_qk_norm_rope(q, k, q_weight, k_weight, eps, is_neox, positions, cos_sin_cache, rotary_dim): RMSNorm of each
+  head,
   then the rotation, in place (SGLang's).
 - fused_qk_norm_rope_cache(..., slot_mapping, k_cache, v_cache, cache_layout, k_scale, v_scale): the same, Q in place, K
   and V written to their slots of a cache. No gradient.

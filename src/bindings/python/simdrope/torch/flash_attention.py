@@ -31,7 +31,8 @@ def _where(offsets: Offsets, cu_seqlens: Optional[Tensor]) -> tuple:
 def apply_rotary_emb(x: Tensor, cos: Tensor, sin: Tensor, interleaved: bool = False, inplace: bool = False,
                      seqlen_offsets: Offsets = 0, cu_seqlens: Optional[Tensor] = None,
                      max_seqlen: Optional[int] = None) -> Tensor:
-    """x [B, S, H, D], or [total, H, D] with cu_seqlens; cos and sin [rows, rotary_dim / 2] or [B, rows, rotary_dim / 2].
+    """x [B, S, H, D], or [total, H, D] with cu_seqlens; cos and sin [rows, rotary_dim / 2] or [B, rows, rotary_dim /
+    2].
 
     max_seqlen is not needed. A position beyond the last row is an IndexError.
     """
@@ -85,9 +86,10 @@ def apply_rotary_emb_kv_(kv: Tensor, cos: Tensor, sin: Tensor, interleaved: bool
 class RotaryEmbedding(nn.Module):
     """Rotates the first `dim` elements of each head, with XPos where scale_base is given.
 
-    cos and sin are computed as PyTorch would in float32, and cached in the dtype of x; the cache grows with the positions
-    asked for. With XPos its centre is half the cached length: give max_seqlen once, or keys that were cached before do not
-    fit queries after. pos_idx_in_fp32 False: positions in the dtype of inv_freq (the module's, after .bfloat16()).
+    cos and sin are computed as PyTorch would in float32, and cached in the dtype of x; the cache grows with the
+    positions asked for. With XPos its centre is half the cached length: give max_seqlen once, or keys that were cached
+    before do not fit queries after. pos_idx_in_fp32 False: positions in the dtype of inv_freq (the module's, after
+    .bfloat16()).
     """
 
     def __init__(self, dim: int, base: float = 10000.0, interleaved: bool = False, scale_base: Optional[float] = None,

@@ -1,4 +1,5 @@
-"""apply_rotary_pos_emb of transformers' models with half pairs (llama, qwen, mistral, ...). One rounding, in float32."""
+"""apply_rotary_pos_emb of transformers' models with half pairs (llama, qwen, mistral, ...). One rounding, in
+float32."""
 from __future__ import annotations
 
 from typing import Optional, Tuple
