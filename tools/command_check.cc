@@ -30,7 +30,7 @@ constexpr const char* kBoundText =
     "are counted in ULP of the output at M; 'of bound' is the error as part of its own bound. docs/numerics.md has "
     "more.";
 
-struct Arguments {
+struct CheckArguments {
   bool json = false;
   uint64_t seed = 1;
 
@@ -138,7 +138,7 @@ void PrintTable(const std::vector<Row>& rows, bool fused_agree) {
               kBoundText);
 }
 
-int Run(const Arguments& arguments) {
+int RunCheck(const CheckArguments& arguments) {
   (void)TargetInUse();
   std::vector<simdrope_target> targets = Targets();
   targets.erase(std::remove_if(targets.begin(), targets.end(), [](const auto& t) { return !t.supported; }),
@@ -177,9 +177,9 @@ int Run(const Arguments& arguments) {
 }  // namespace
 
 void AddCheck(CLI::App& app, int& exit_code) {
-  AddCommand<Arguments>(app, exit_code, "check",
-                        "Every supported SIMD target x dtype x pairing against a double reference, on hostile inputs",
-                        Run);
+  AddCommand<CheckArguments>(
+      app, exit_code, "check",
+      "Every supported SIMD target x dtype x pairing against a double reference, on hostile inputs", RunCheck);
 }
 
 }  // namespace simdrope::tool

@@ -15,7 +15,7 @@
 namespace simdrope::tool {
 namespace {
 
-struct Arguments {
+struct CosSinArguments {
   bool json = false;
   RopeArguments rope;
   std::string positions, out, form = "half", format = "f32";
@@ -34,7 +34,7 @@ struct Arguments {
   }
 };
 
-int Run(const Arguments& arguments) {
+int RunCosSin(const CosSinArguments& arguments) {
   const RopeChoice choice = arguments.rope.Resolve();
   const Rope rope = Compile(choice.config, arguments.rope.config);
   const TokenPositions positions = TokenPositions::Parse(arguments.positions);
@@ -89,7 +89,7 @@ int Run(const Arguments& arguments) {
 }  // namespace
 
 void AddCosSin(CLI::App& app, int& exit_code) {
-  AddCommand<Arguments>(app, exit_code, "cossin", "Rows of cos and sin, as .npy", Run);
+  AddCommand<CosSinArguments>(app, exit_code, "cossin", "Rows of cos and sin, as .npy", RunCosSin);
 }
 
 }  // namespace simdrope::tool

@@ -25,7 +25,7 @@ constexpr int kMostHeads = 4096;
 constexpr int kRounds = 31;
 constexpr double kLeastSeconds = 2e-4;  // of one timing; a call is repeated to fill it
 
-struct Arguments {
+struct DemoArguments {
   bool json = false;
   RopeArguments rope;
   int64_t heads = 0, kv_heads = 0;
@@ -104,7 +104,7 @@ struct Job {
 };
 
 // Times `job` with each number of threads and the roof in turn, and compares what was rotated with the reference.
-void RunJob(const Job& job, Format format, const Arguments& arguments, const RopeChoice& choice, const Rope& rope,
+void RunJob(const Job& job, Format format, const DemoArguments& arguments, const RopeChoice& choice, const Rope& rope,
             Json& rows) {
   Random random(arguments.seed);
   Layer layer(format, job.tokens, choice.q_heads, choice.k_heads, choice.config.head_dim, random);
@@ -226,7 +226,7 @@ void PrintTable(const Json& json) {
   PrintVerdict(json);
 }
 
-int Run(const Arguments& arguments) {
+int RunDemo(const DemoArguments& arguments) {
   RopeChoice choice = arguments.rope.Resolve();
   const Rope rope = Compile(choice.config, arguments.rope.config);
   if (arguments.heads != 0) choice.q_heads = static_cast<int>(arguments.heads);
@@ -275,9 +275,9 @@ int Run(const Arguments& arguments) {
 }  // namespace
 
 void AddDemo(CLI::App& app, int& exit_code) {
-  AddCommand<Arguments>(app, exit_code, "demo",
-                        "Seeded Q and K of a layer's shape: rotated, checked, timed beside reading and writing alone",
-                        Run);
+  AddCommand<DemoArguments>(
+      app, exit_code, "demo",
+      "Seeded Q and K of a layer's shape: rotated, checked, timed beside reading and writing alone", RunDemo);
 }
 
 }  // namespace simdrope::tool

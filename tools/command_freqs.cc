@@ -13,7 +13,7 @@
 namespace simdrope::tool {
 namespace {
 
-struct Arguments {
+struct FreqsArguments {
   bool json = false;
   RopeArguments rope;
   std::string plot, compare;
@@ -72,7 +72,7 @@ void PrintDifference(const Json& difference, const std::string& first, const std
   }
 }
 
-int Run(const Arguments& arguments) {
+int RunFreqs(const FreqsArguments& arguments) {
   const RopeChoice choice = arguments.rope.Resolve();
   const std::string name = arguments.rope.config.empty() ? "options" : arguments.rope.config;
   const Rope rope = Compile(choice.config, arguments.rope.config);
@@ -101,8 +101,9 @@ int Run(const Arguments& arguments) {
 }  // namespace
 
 void AddFreqs(CLI::App& app, int& exit_code) {
-  AddCommand<Arguments>(app, exit_code, "freqs",
-                        "Frequencies, wavelengths and attention factor of a model; a picture; a comparison", Run);
+  AddCommand<FreqsArguments>(app, exit_code, "freqs",
+                             "Frequencies, wavelengths and attention factor of a model; a picture; a comparison",
+                             RunFreqs);
 }
 
 }  // namespace simdrope::tool

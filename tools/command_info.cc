@@ -10,7 +10,7 @@
 namespace simdrope::tool {
 namespace {
 
-struct Arguments {
+struct InfoArguments {
   bool json = false;
   void AddTo(CLI::App&) {}
 };
@@ -21,7 +21,7 @@ std::string Join(const std::vector<std::string>& words) {
   return all;
 }
 
-int Run(const Arguments& arguments) {
+int RunInfo(const InfoArguments& arguments) {
   const std::string chosen = TargetInUse();
   std::vector<std::string> compiled, supported;
   for (const simdrope_target& target : Targets()) {
@@ -49,8 +49,8 @@ int Run(const Arguments& arguments) {
 }  // namespace
 
 void AddInfo(CLI::App& app, int& exit_code) {
-  AddCommand<Arguments>(app, exit_code, "info", "Version, SIMD targets (SIMDROPE_TARGET=NAME forces one), threads",
-                        Run);
+  AddCommand<InfoArguments>(app, exit_code, "info", "Version, SIMD targets (SIMDROPE_TARGET=NAME forces one), threads",
+                            RunInfo);
 }
 
 }  // namespace simdrope::tool

@@ -13,7 +13,7 @@
 namespace simdrope::tool {
 namespace {
 
-struct Arguments {
+struct ModelArguments {
   bool json = false;
   bool allow_unknown = false;
   bool families = false;
@@ -34,7 +34,7 @@ struct Arguments {
   }
 };
 
-io::Model Read(const std::string& path, const Arguments& arguments) {
+io::Model Read(const std::string& path, const ModelArguments& arguments) {
   std::error_code error;
   std::filesystem::path file = path;
   if (std::filesystem::is_directory(file, error)) file /= "config.json";
@@ -46,7 +46,7 @@ io::Model Read(const std::string& path, const Arguments& arguments) {
   return Require(io::read_model(file.string(), options), path);
 }
 
-int ListFamilies(const Arguments& arguments) {
+int ListFamilies(const ModelArguments& arguments) {
   Json list = Json::array();
   for (const io::FamilyInfo& family : io::families()) list.push_back(Describe(family));
   if (arguments.json) {
@@ -61,7 +61,7 @@ int ListFamilies(const Arguments& arguments) {
   return 0;
 }
 
-int Run(const Arguments& arguments) {
+int RunModel(const ModelArguments& arguments) {
   if (arguments.families) return ListFamilies(arguments);
   if (arguments.file.empty() == arguments.config.empty()) Fail("model wants one file: FILE or --config FILE");
   const std::string path = arguments.file.empty() ? arguments.config : arguments.file;
@@ -87,8 +87,9 @@ int Run(const Arguments& arguments) {
 }  // namespace
 
 void AddModel(CLI::App& app, int& exit_code) {
-  AddCommand<Arguments>(app, exit_code, "model",
-                        "What a model file says about RoPE: kinds of layers, and which key or default says it", Run);
+  AddCommand<ModelArguments>(app, exit_code, "model",
+                             "What a model file says about RoPE: kinds of layers, and which key or default says it",
+                             RunModel);
 }
 
 }  // namespace simdrope::tool

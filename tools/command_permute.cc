@@ -22,7 +22,7 @@ namespace {
 
 constexpr size_t kChunk = size_t{1} << 22;  // bytes copied between two steps of the progress bar
 
-struct Arguments {
+struct PermuteArguments {
   bool json = false;
   std::string model, from, to, out, config, layer_type;
   int64_t heads = 0, kv_heads = 0, head_dim = 0, rotary_dim = 0, rotary_offset = 0, kv_lora_rank = 0;
@@ -53,7 +53,7 @@ struct Arguments {
 };
 
 // What the options say, over what the config does.
-HeadSizes Completed(const Arguments& a, HeadSizes sizes) {
+HeadSizes Completed(const PermuteArguments& a, HeadSizes sizes) {
   for (const auto& [given, size] : {std::pair(a.heads, &sizes.q_heads), std::pair(a.kv_heads, &sizes.k_heads),
                                     std::pair(a.head_dim, &sizes.head_dim), std::pair(a.rotary_dim, &sizes.rotary_dim),
                                     std::pair(a.rotary_offset, &sizes.rotary_offset)}) {
@@ -74,7 +74,7 @@ HeadSizes SizesOfRope(const Config& config, const io::Model& model, const std::s
   return {model.q_heads, model.k_heads, info.head_dim, info.rotary_dim, info.rotary_offset};
 }
 
-std::vector<LayerSizes> SizesOf(const Arguments& a) {
+std::vector<LayerSizes> SizesOf(const PermuteArguments& a) {
   if (a.config.empty()) return {{{}, Completed(a, {})}};
   io::ReadOptions options;
   options.allow_unknown = a.allow_unknown;
@@ -101,7 +101,7 @@ std::vector<LayerSizes> SizesOf(const Arguments& a) {
   return all;
 }
 
-PlanRequest RequestOf(const Arguments& a) {
+PlanRequest RequestOf(const PermuteArguments& a) {
   PlanRequest request;
   request.from = Parse(kPairings, "--from", a.from);
   request.to = Parse(kPairings, "--to", a.to);
@@ -172,7 +172,7 @@ void Write(const io::Safetensors& file, const PermutePlan& plan, const std::stri
   require(out.commit());
 }
 
-int Run(const Arguments& arguments) {
+int RunPermute(const PermuteArguments& arguments) {
   if (arguments.out.empty() && !arguments.dry_run) Fail("--out is required (or --dry-run)");
   std::error_code error;
   if (!std::filesystem::exists(arguments.model, error)) Fail(arguments.model, ": no such file");
@@ -214,8 +214,8 @@ int Run(const Arguments& arguments) {
 }  // namespace
 
 void AddPermute(CLI::App& app, int& exit_code) {
-  AddCommand<Arguments>(app, exit_code, "permute",
-                        "Reorder Q and K projection rows between interleaved and half pairing", Run);
+  AddCommand<PermuteArguments>(app, exit_code, "permute",
+                               "Reorder Q and K projection rows between interleaved and half pairing", RunPermute);
 }
 
 }  // namespace simdrope::tool

@@ -13,7 +13,7 @@
 namespace simdrope::tool {
 namespace {
 
-constexpr int kWidth = 40;
+constexpr int kBarWidth = 40;
 constexpr std::chrono::milliseconds kInterval(100);
 
 bool StderrIsTerminal() {
@@ -44,9 +44,9 @@ void Progress::Add(int64_t done) {
 
 void Progress::Draw() const {
   const double part = std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0);
-  const int filled = static_cast<int>(part * kWidth);
+  const int filled = static_cast<int>(part * kBarWidth);
   std::fprintf(stderr, "\r%s [%s%s] %3.0f %%", label_.c_str(), std::string(static_cast<size_t>(filled), '#').c_str(),
-               std::string(static_cast<size_t>(kWidth - filled), ' ').c_str(), 100 * part);
+               std::string(static_cast<size_t>(kBarWidth - filled), ' ').c_str(), 100 * part);
   std::fflush(stderr);
 }
 

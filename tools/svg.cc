@@ -29,7 +29,7 @@ std::string Escaped(const std::string& text) {
 }
 
 template <class... Values>
-std::string Format(const char* format, Values... values) {
+std::string Formatted(const char* format, Values... values) {
   char text[256];
   std::snprintf(text, sizeof text, format, values...);
   return text;
@@ -58,7 +58,7 @@ class Drawing {
   }
 
   std::string Draw() {
-    svg_ = Format(
+    svg_ = Formatted(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %g %g\" font-family=\"sans-serif\" "
         "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
         kWidth, kHeight);
@@ -88,14 +88,14 @@ class Drawing {
     return kHeight - kBottom - (std::log10(value) - low_) * (kHeight - kTop - kBottom) / (high_ - low_);
   }
   static std::string Stroke(const Series& series) {
-    return Format("fill=\"none\" stroke-width=\"2\" stroke=\"%s\"", series.color.c_str());
+    return Formatted("fill=\"none\" stroke-width=\"2\" stroke=\"%s\"", series.color.c_str());
   }
 
   void Line(double x0, double y0, double x1, double y1, const std::string& style) {
-    svg_ += Format("<line x1=\"%.2f\" y1=\"%.2f\" x2=\"%.2f\" y2=\"%.2f\" ", x0, y0, x1, y1) + style + "/>\n";
+    svg_ += Formatted("<line x1=\"%.2f\" y1=\"%.2f\" x2=\"%.2f\" y2=\"%.2f\" ", x0, y0, x1, y1) + style + "/>\n";
   }
   void Text(double x, double y, const char* anchor, const std::string& text, const std::string& style) {
-    svg_ += Format("<text x=\"%.2f\" y=\"%.2f\" text-anchor=\"%s\" ", x, y, anchor) + style + ">" + Escaped(text) +
+    svg_ += Formatted("<text x=\"%.2f\" y=\"%.2f\" text-anchor=\"%s\" ", x, y, anchor) + style + ">" + Escaped(text) +
             "</text>\n";
   }
 
@@ -105,7 +105,7 @@ class Drawing {
     for (int power = static_cast<int>(low_); power <= static_cast<int>(high_); power += step) {
       const double y = Y(std::pow(10.0, power));
       Line(kLeft, y, kWidth - kRight, y, "stroke=\"#e5e5e5\"");
-      Text(kLeft - 8, y + 4, "end", Format("1e%d", power), "");
+      Text(kLeft - 8, y + 4, "end", Formatted("1e%d", power), "");
     }
     const size_t every = std::max<size_t>(1, (points_ + kMostTicks - 1) / kMostTicks);
     for (size_t i = 0; i < points_; i += every) {
@@ -115,14 +115,14 @@ class Drawing {
     Line(kLeft, kTop, kLeft, bottom, "stroke=\"black\"");
     Text((kLeft + kWidth - kRight) / 2, kHeight - 12, "middle", chart_.x_label, "");
     Text(16, (kTop + bottom) / 2, "middle", chart_.y_label,
-         Format("transform=\"rotate(-90 16 %.2f)\"", (kTop + bottom) / 2));
+         Formatted("transform=\"rotate(-90 16 %.2f)\"", (kTop + bottom) / 2));
   }
 
   void Curve(const Series& series) {
     std::string points;
     for (size_t i = 0; i < series.values.size(); ++i) {
       if (!IsDrawn(series.values[i])) continue;
-      points += Format("%.2f,%.2f ", X(static_cast<double>(i)), Y(series.values[i]));
+      points += Formatted("%.2f,%.2f ", X(static_cast<double>(i)), Y(series.values[i]));
     }
     svg_ += "<polyline points=\"" + points + "\" " + Stroke(series) + "/>\n";
   }

@@ -7,7 +7,7 @@ namespace simdrope::io {
 namespace {
 
 // gptj is left out on purpose: llama.cpp has no graph for it, and so no pairing.
-constexpr Family kFamilies[] = {
+constexpr Family kGgufFamilies[] = {
     {.names = "arcee arctic bailingmoe chameleon chatglm command-r deci deepseek eagle3 ernie4_5 ernie4_5-moe "
               "glm-dsa internlm2 llada llama llama-embed maincoder minicpm mistral3 muse-glimmer nanbeige "
               "neo-bert olmo plm xverse",
@@ -117,6 +117,6 @@ constexpr Family kFamilies[] = {
 
 }  // namespace
 
-std::span<const Family> gguf_families() { return kFamilies; }
+std::span<const Family> gguf_families() { return kGgufFamilies; }
 
 }  // namespace simdrope::io

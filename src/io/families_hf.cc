@@ -5,7 +5,7 @@
 namespace simdrope::io {
 namespace {
 
-constexpr Family kFamilies[] = {
+constexpr Family kConfigFamilies[] = {
     {.names = "afmoe",
      .head_dim = 128,
      .sizes = {2048, 16, 32, 16384},
@@ -781,6 +781,6 @@ constexpr Family kFamilies[] = {
 
 const Family kQwenVision = {.names = "qwen_vision", .layout = SIMDROPE_AXES_RESTART, .grid = true};
 
-std::span<const Family> config_families() { return kFamilies; }
+std::span<const Family> config_families() { return kConfigFamilies; }
 
 }  // namespace simdrope::io

@@ -13,6 +13,8 @@
 
 namespace simdrope::io {
 
+constexpr int64_t kMaxLayers = 4096;  // of a model
+
 enum class FileType : uint8_t { config_json, gguf };
 
 enum class Answer : uint8_t {

@@ -18,10 +18,10 @@ namespace {
 constexpr size_t kLongestName = 255;  // NAME_MAX of the file systems in use
 
 // "folder/name" in two; the folder is "." where there is none.
-struct Place {
+struct Location {
   std::string folder, name;
 
-  explicit Place(const std::string& path) {
+  explicit Location(const std::string& path) {
     const size_t slash = path.rfind('/');
     folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
     name = slash == std::string::npos ? path : path.substr(slash + 1);
@@ -99,7 +99,7 @@ struct FileWriter::State {
   Status failed(const char* what, int error) const { return bad_file(path, ": ", what, ": ", std::strerror(error)); }
 
   std::string path;
-  Place place;
+  Location place;
   Descriptor folder, lock_file, file;
   Unfinished lock_name, temporary;  // what stands in the folder until the end
   bool replaces = false;

@@ -11,8 +11,6 @@
 namespace simdrope::io {
 namespace {
 
-constexpr int64_t kMaxLayers = 4096;
-
 class GgufReader {
  public:
   GgufReader(Bytes bytes, const ReadOptions& options, const Families& families)

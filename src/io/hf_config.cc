@@ -643,7 +643,7 @@ class ConfigReader {
   const Json none_ = Json::object();
 };
 
-std::string text_of(const Json& object, const char* key) {
+std::string string_at(const Json& object, const char* key) {
   const auto at = object.find(key);
   if (at == object.end() || at->is_null()) return {};
   if (!at->is_string()) reject("key ", in_quotes(key), " is no string");
@@ -683,13 +683,13 @@ struct Place {
 };
 
 Place find_language_model(const Json& root) {
-  Place place{&root, "", text_of(root, "model_type"), {{&root, ""}}};
+  Place place{&root, "", string_at(root, "model_type"), {{&root, ""}}};
   for (bool nested = true; nested;) {
     nested = false;
     for (const std::string_view name : kTextConfigs) {
       const auto at = place.config->find(name);
       if (at == place.config->end() || !at->is_object() || at->empty()) continue;
-      if (const std::string type = text_of(*place.config, "model_type"); !type.empty()) place.outer_type = type;
+      if (const std::string type = string_at(*place.config, "model_type"); !type.empty()) place.outer_type = type;
       place.config = &*at;
       place.path += std::string(name) + ".";
       place.around.emplace_back(place.config, place.path);
@@ -701,7 +701,7 @@ Place find_language_model(const Json& root) {
 }
 
 std::string model_type_of(const Place& place, const Families& families) {
-  if (std::string type = text_of(*place.config, "model_type"); !type.empty()) return type;
+  if (std::string type = string_at(*place.config, "model_type"); !type.empty()) return type;
   if (const Family* outer = families.find(FileType::config_json, place.outer_type)) {
     return outer->text.empty() ? place.outer_type : std::string(outer->text);
   }
@@ -719,7 +719,7 @@ const Family& family_of(const Json& config, const std::string& type, const Famil
     model.warnings.push_back("model type " + in_quotes(type) + " is not known; read as " + in_quotes(options.family));
     return *family;
   }
-  if (const std::string name = text_of(config, "_class_name"); type.empty() && !name.empty()) {
+  if (const std::string name = string_at(config, "_class_name"); type.empty() && !name.empty()) {
     reject("key \"_class_name\" is ", in_quotes(name),
            ": the RoPE of a diffusion transformer cannot be told from its file");
   }

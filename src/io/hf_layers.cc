@@ -9,7 +9,6 @@
 namespace simdrope::io {
 namespace {
 
-constexpr int64_t kMaxLayers = 4096;
 constexpr size_t kMaxKinds = 16;
 
 // Keys that give the length of a period, or its letters: "LLLG".

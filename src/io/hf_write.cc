@@ -9,8 +9,6 @@
 namespace simdrope::io {
 namespace {
 
-using OrderedJson = nlohmann::ordered_json;
-
 int32_t rotary_dim_of(const simdrope_config& config) {
   return config.rotary_dim != 0 ? config.rotary_dim : config.head_dim - config.rotary_offset;
 }

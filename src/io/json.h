@@ -8,6 +8,7 @@
 namespace simdrope::io {
 
 using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;  // keeps the order of keys
 
 // A tree that is freed without memory: nlohmann's destructor takes some for what is nested, and ends the process where
 // there is none.

@@ -187,8 +187,8 @@ void reorder_from_fortran(Bytes from, std::span<const int64_t> shape, size_t ele
   }
 }
 
-constexpr size_t kPreamble = 8;                 // magic and version
-constexpr size_t kMaxHeader = size_t{1} << 20;  // of versions 2 and 3; version 1 has at most 65,535
+constexpr size_t kPreamble = 8;                     // magic and version
+constexpr size_t kLongestHeader = size_t{1} << 20;  // of versions 2 and 3; version 1 has at most 65,535
 
 // Where the header is, and what it says.
 struct Layout {
@@ -216,8 +216,8 @@ Result<Layout> locate_header(Bytes beginning, uint64_t file_size) {
     return bad_file("byte 8: header of ", layout.header_size, " bytes, but the file has ", file_size - layout.header_at,
                     " more");
   }
-  if (layout.header_size > kMaxHeader) {
-    return bad_file("byte 8: header of ", layout.header_size, " bytes; at most ", kMaxHeader, " are read");
+  if (layout.header_size > kLongestHeader) {
+    return bad_file("byte 8: header of ", layout.header_size, " bytes; at most ", kLongestHeader, " are read");
   }
   return layout;
 }

@@ -1,17 +1,15 @@
 #include "io/safetensors.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "io/failure.h"
 #include "io/input_file.h"
+#include "io/json.h"
 #include "io/shape.h"
 
 namespace simdrope::io {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr size_t kPrefix = 8;                 // the header's length
 constexpr uint64_t kMaxHeader = 100'000'000;  // as the reference implementation reads
@@ -40,7 +38,7 @@ struct Description {
 };
 
 // Takes the header in as it is parsed, without a tree of it: a header may be as long as the file.
-class HeaderEvents : public nlohmann::json_sax<Json> {
+class HeaderEvents : public nlohmann::json_sax<OrderedJson> {
  public:
   std::vector<Description> tensors;
   std::vector<std::pair<std::string, std::string>> metadata;
@@ -210,7 +208,7 @@ Result<SafetensorsHeader> parse_safetensors(Bytes beginning, uint64_t file_size)
   const uint64_t data_size = file_size - data_at;
 
   HeaderEvents events;
-  if (!Json::sax_parse(text, &events)) return events.status;
+  if (!OrderedJson::sax_parse(text, &events)) return events.status;
 
   SafetensorsHeader header;
   header.metadata = std::move(events.metadata);
@@ -293,7 +291,7 @@ Status write_safetensors(const std::string& path, const std::vector<NamedArray>&
     if (Status status = check_names(arrays); !status) return with_path(path, status);
     std::string header = "{";
     try {
-      const auto quote = [](std::string_view text) { return Json(text).dump(); };
+      const auto quote = [](std::string_view text) { return OrderedJson(text).dump(); };
       if (!metadata.empty()) {
         header += quote(kMetadata) + ":{";
         for (const auto& [key, value] : metadata) header += quote(key) + ":" + quote(value) + ",";
