@@ -237,7 +237,8 @@ TEST_CASE("a Config is small, owns its lists, and copies have lists of their own
     CHECK(config.axes.pair_axis[7] == 1);
     CHECK(simdrope::Rope::create(config).ok());
   }
-  copy = copy;
+  const Config& same = copy;
+  copy = same;
   CHECK(copy.scaling.factors[7] == 8);
 
   // A list set by hand stays the caller's.

@@ -84,9 +84,9 @@ TEST_CASE("family: rows are sound") {
       if (family.latent) CHECK(family.rope_dim > 0);
     }
     CHECK(seen.size() > 100);
-    for (const auto& [name, count] : seen) {
-      CAPTURE(name);
-      CHECK(count == 1);
+    for (const auto& entry : seen) {
+      CAPTURE(entry.first);
+      CHECK(entry.second == 1);
     }
   }
 }
