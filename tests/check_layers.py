@@ -3,7 +3,8 @@
 
 Lower layers never include higher ones (core <- angle <- kernels <- exec <- api); Highway is seen by
 the kernels' unit alone, TBB by exec/parallel.cc alone, JSON by src/io alone; what stands beside the
-core (src/io, src/bindings, the command, the benchmarks) uses its public headers only.
+core (src/io, src/bindings, the command, the benchmarks) uses its public headers only, and the lists
+of fields and names.
 """
 import pathlib
 import re
@@ -14,6 +15,8 @@ LAYERS = ["core", "angle", "kernels", "exec", "api"]
 # Folders beside the core: those that must have files, and those that not every version has.
 BESIDE = ["src/io", "tools", "bench", "include"]
 LATER = ["src/bindings"]
+# Lists of what the public headers declare (fields, names): headers alone, for all to read.
+LISTS = {"core/config_fields.h", "core/format.h", "core/names.h"}
 # (file, include) pairs that break the rule for the folders beside the core, each with its reason.
 EXCEPTIONS = {
     ("bench/implementations/row_functions.cc", "kernels/kernels.h"): "times the row functions without a call's cost",
@@ -66,6 +69,7 @@ for folder in BESIDE + LATER:
         for include, parts in includes(path):
             key = (path.relative_to(ROOT).as_posix(), include)
             private = parts[0] in LAYERS + ["hwy", "oneapi", "tbb"] or include.endswith("-inl.h")
+            private = private and "/".join(parts) not in LISTS
             if parts[0] == "io" and folder != "src/io":
                 private = True
             if key in EXCEPTIONS:

@@ -1,8 +1,10 @@
 // Which configs are accepted, with which defaults, and what a refusal says.
 #include <cmath>
+#include <cstring>
 #include <functional>
 #include <string>
 
+#include "core/config_fields.h"
 #include "support.h"
 
 namespace {
@@ -50,7 +52,57 @@ Config WithAxes(simdrope_axis_layout layout, int count, std::initializer_list<in
   return config;
 }
 
+// Marks the bytes of the fields that VisitFields reaches.
+struct ReachedBytes {
+  const simdrope_config& config;
+  bool reached[sizeof(simdrope_config)] = {};
+
+  void Mark(const void* field, size_t size) {
+    const size_t first = static_cast<size_t>(static_cast<const char*>(field) - reinterpret_cast<const char*>(&config));
+    REQUIRE(first + size <= sizeof(config));
+    for (size_t i = first; i < first + size; ++i) {
+      CHECK_MESSAGE(!reached[i], "byte ", i, " belongs to two fields");
+      reached[i] = true;
+    }
+  }
+  template <class T>
+  void Value(const simdrope::impl::Field&, const T& x) {
+    Mark(&x, sizeof(x));
+  }
+  template <class T, size_t n>
+  void Array(const simdrope::impl::Field&, const T (&x)[n]) {
+    Mark(x, sizeof(x));
+  }
+  template <class FieldList>
+  void List(FieldList list, const simdrope_config& c) {
+    Mark(&list.Values(c), sizeof(list.Values(c)));
+  }
+};
+
 }  // namespace
+
+TEST_CASE("every byte of a Config is a listed field, padding, or room for later fields") {
+  simdrope_config config;
+  std::memset(&config, 0xff, sizeof(config));
+  ReachedBytes fields{config};
+  const simdrope_config& visited = config;
+  simdrope::impl::VisitFields(fields, visited);
+  fields.Mark(config.reserved, sizeof(config.reserved));
+  bool is_padding[sizeof(config)] = {};
+#if __has_builtin(__builtin_clear_padding)
+  __builtin_clear_padding(&config);
+  unsigned char bytes[sizeof(config)];
+  std::memcpy(bytes, &config, sizeof(config));
+  for (size_t i = 0; i < sizeof(config); ++i) is_padding[i] = bytes[i] == 0;
+#else  // clang 14 cannot tell: what lies between a field and the next multiple of 8 passes for padding
+  for (size_t i = 1; i < sizeof(config); ++i) {
+    is_padding[i] = !fields.reached[i] && i % 8 != 0 && (fields.reached[i - 1] || is_padding[i - 1]);
+  }
+#endif
+  for (size_t i = 0; i < sizeof(config); ++i) {
+    CHECK_MESSAGE(fields.reached[i] != is_padding[i], "byte ", i, " of simdrope_config is not listed in VisitFields");
+  }
+}
 
 TEST_CASE("defaults") {
   Config config(128);

@@ -1,10 +1,14 @@
-// The words that options, JSON and tables use for the library's enums.
+// Names and values: of the library's enums, and of the command's own choices.
 #ifndef SIMDROPE_TOOLS_NAMES_H_
 #define SIMDROPE_TOOLS_NAMES_H_
 
+#include <array>
+#include <cstddef>
 #include <simdrope/simdrope.hpp>
 #include <string>
 
+#include "core/format.h"
+#include "core/names.h"
 #include "failure.h"
 
 namespace simdrope::tool {
@@ -15,32 +19,24 @@ struct Named {
   Enum value;
 };
 
-inline constexpr Named<Format> kFormats[] = {{"f32", f32}, {"f16", f16}, {"bf16", bf16}};
+// The library's own names.
+template <class Enum>
+constexpr auto LibraryNames() {
+  std::array<Named<Enum>, impl::NamedValues<Enum>()> names{};
+  for (size_t i = 0; i < names.size(); ++i) {
+    names[i] = {impl::NameOf(static_cast<Enum>(i)), static_cast<Enum>(i)};
+  }
+  return names;
+}
+inline constexpr auto kPairings = LibraryNames<Pairing>();
+inline constexpr auto kPrecisions = LibraryNames<simdrope_precision>();
+inline constexpr auto kScalings = LibraryNames<simdrope_scaling_type>();
 
-inline constexpr Named<Pairing> kPairings[] = {{"half", half}, {"interleaved", interleaved}};
+inline constexpr Named<Format> kFormats[] = {
+    {impl::kFormatTable[f32].name, f32}, {impl::kFormatTable[f16].name, f16}, {impl::kFormatTable[bf16].name, bf16}};
 
-inline constexpr Named<simdrope_precision> kPrecisions[] = {
-    {"exact", SIMDROPE_PRECISION_EXACT},
-    {"float32", SIMDROPE_PRECISION_FLOAT32},
-    {"bf16-positions", SIMDROPE_PRECISION_BF16_POSITIONS},
-    {"f16-positions", SIMDROPE_PRECISION_F16_POSITIONS},
-};
-
-inline constexpr Named<simdrope_scaling_type> kScalings[] = {
-    {"default", SIMDROPE_SCALING_NONE},
-    {"linear", SIMDROPE_SCALING_LINEAR},
-    {"llama3", SIMDROPE_SCALING_LLAMA3},
-    {"ntk", SIMDROPE_SCALING_NTK},
-    {"dynamic", SIMDROPE_SCALING_DYNAMIC},
-    {"yarn", SIMDROPE_SCALING_YARN},
-    {"longrope", SIMDROPE_SCALING_LONGROPE},
-    {"proportional", SIMDROPE_SCALING_PROPORTIONAL},
-    {"freq_factors", SIMDROPE_SCALING_FREQ_FACTORS},
-    {"explicit", SIMDROPE_SCALING_EXPLICIT},
-};
-
-template <class Enum, size_t n>
-const char* NameOf(const Named<Enum> (&names)[n], Enum value) {
+template <class Names, class Enum>
+const char* NameOf(const Names& names, Enum value) {
   for (const Named<Enum>& known : names) {
     if (known.value == value) return known.name;
   }
@@ -48,16 +44,16 @@ const char* NameOf(const Named<Enum> (&names)[n], Enum value) {
 }
 
 // "a|b|c"
-template <class Enum, size_t n>
-std::string Choices(const Named<Enum> (&names)[n]) {
+template <class Names>
+std::string Choices(const Names& names) {
   std::string all;
-  for (const Named<Enum>& known : names) all += (all.empty() ? "" : "|") + std::string(known.name);
+  for (const auto& known : names) all += (all.empty() ? "" : "|") + std::string(known.name);
   return all;
 }
 
-template <class Enum, size_t n>
-Enum Parse(const Named<Enum> (&names)[n], const char* option, const std::string& text) {
-  for (const Named<Enum>& known : names) {
+template <class Names>
+auto Parse(const Names& names, const char* option, const std::string& text) {
+  for (const auto& known : names) {
     if (text == known.name) return known.value;
   }
   Fail(option, ": '", text, "' is none of ", Choices(names));

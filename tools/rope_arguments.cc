@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
+#include <type_traits>
 
+#include "core/config_fields.h"
 #include "failure.h"
 #include "names.h"
+#include "option_names.h"
 
 namespace simdrope::tool {
 namespace {
@@ -17,15 +21,102 @@ std::string LayerTypes(const io::Model& model) {
   return all;
 }
 
-template <class Value, class Field>
-void Replace(const std::optional<Value>& given, Field& field) {
-  if (given) field = *given;
+using impl::Field;
+using impl::FieldRole;
+
+// "scaling.factor" is listed under "scaling".
+std::string GroupOf(const char* field) {
+  const std::string name = field;
+  const size_t dot = name.find('.');
+  return dot == std::string::npos ? "Which RoPE" : "Which RoPE: " + name.substr(0, dot);
 }
 
-void CheckFactors(const char* option, const std::vector<double>& given) {
-  if (given.size() <= SIMDROPE_MAX_PAIRS) return;
-  Fail(option, ": ", given.size(), " values, but at most ", SIMDROPE_MAX_PAIRS, " pairs");
+// Version 0.1 wrote "default" for none and bf16-positions for bf16_positions.
+template <class Enum>
+Enum ParseName(const std::string& option, std::string text) {
+  if (std::is_same_v<Enum, simdrope_scaling_type> && text == "default") text = "none";
+  if (std::is_same_v<Enum, simdrope_precision>) std::replace(text.begin(), text.end(), '-', '_');
+  return Parse(LibraryNames<Enum>(), option.c_str(), text);
 }
+
+// Makes an option of each field.
+class OptionsOfFields {
+ public:
+  OptionsOfFields(CLI::App& app, std::map<std::string, const CLI::Option*>& options) : app_(app), options_(options) {}
+
+  template <class T>
+  void Value(const Field& field, T& value) {
+    if (field.role == FieldRole::kCount) return;
+    const std::string option = OptionOf(field.name);
+    if constexpr (std::is_enum_v<T>) {
+      const auto read = [option, &value](const std::string& text) { value = ParseName<T>(option, text); };
+      Keep(field,
+           app_.add_option_function<std::string>(option, read, Choices(LibraryNames<T>()) + ": " + field.meaning));
+    } else if constexpr (std::is_same_v<T, bool>) {
+      Keep(field, app_.add_flag(option + ",!--no-" + option.substr(2), value, field.meaning));
+    } else {
+      Keep(field, app_.add_option(option, value, field.meaning));
+    }
+  }
+  template <size_t n>
+  void Array(const Field& field, int32_t (&values)[n]) {
+    const std::string option = OptionOf(field.name);
+    const auto read = [option, &values](const std::vector<int32_t>& numbers) {
+      if (numbers.size() > n) Fail(option, ": ", numbers.size(), " values, but at most ", n);
+      std::copy(numbers.begin(), numbers.end(), values);
+    };
+    Keep(field, app_.add_option_function<std::vector<int32_t>>(option, read, field.meaning)->delimiter(','));
+  }
+  template <class FieldList>
+  void List(FieldList list, Config& config) {
+    using Number = std::remove_cv_t<std::remove_reference_t<decltype(*list.Values(config))>>;
+    using Given = std::conditional_t<std::is_integral_v<Number>, int32_t, Number>;
+    const std::string option = OptionOf(list.field.name);
+    const auto read = [option, list, &config](const std::vector<Given>& numbers) {
+      if (numbers.size() > SIMDROPE_MAX_PAIRS) {
+        Fail(option, ": ", numbers.size(), " values, but at most ", SIMDROPE_MAX_PAIRS, " pairs");
+      }
+      for (const Given number : numbers) {
+        if (std::is_integral_v<Number> && (number < 0 || number > std::numeric_limits<Number>::max())) {
+          Fail(option, ": ", number, " is no axis");
+        }
+      }
+      list.Set(config, std::vector<Number>(numbers.begin(), numbers.end()));
+    };
+    Keep(list.field, app_.add_option_function<std::vector<Given>>(option, read, list.field.meaning)->delimiter(','));
+  }
+
+ private:
+  void Keep(const Field& field, CLI::Option* option) { options_[field.name] = option->group(GroupOf(field.name)); }
+
+  CLI::App& app_;
+  std::map<std::string, const CLI::Option*>& options_;
+};
+
+// Copies the fields whose option was given.
+template <class IsGiven>
+class GivenFields {
+ public:
+  explicit GivenFields(IsGiven is_given) : is_given_(is_given) {}
+
+  template <class T>
+  void Value(const Field& field, const T& given, T& value) {
+    if (is_given_(field.name)) value = given;
+  }
+  template <size_t n>
+  void Array(const Field& field, const int32_t (&given)[n], int32_t (&values)[n]) {
+    if (is_given_(field.name)) std::copy(given, given + n, values);
+  }
+  template <class FieldList>
+  void List(FieldList list, const Config& given, Config& config) {
+    if (!is_given_(list.field.name)) return;
+    const auto* first = list.Values(given);
+    list.Set(config, std::vector(first, first + list.Count(given)));
+  }
+
+ private:
+  IsGiven is_given_;
+};
 
 }  // namespace
 
@@ -37,31 +128,13 @@ void RopeArguments::AddTo(CLI::App& app) {
       ->group(group);
   app.add_flag("--allow-unknown", allow_unknown, "Warn about RoPE keys that are not understood, instead of failing")
       ->group(group);
-  app.add_option("--seq-len", seq_len, "Current length, for dynamic and longrope scaling")->group(group);
-  app.add_option("--head-dim", head_dim, "Elements of one head")->group(group);
-  app.add_option("--rotary-dim", rotary_dim, "Width of the rotated window; default: the rest of the head")
-      ->group(group);
-  app.add_option("--rotary-offset", rotary_offset, "First element of the window")->group(group);
-  app.add_option("--theta", theta, "Base of the frequencies; default 10000")->group(group);
-  app.add_option("--pairing", pairing, Choices(kPairings) + "; default half")->group(group);
-  app.add_option("--precision", precision, Choices(kPrecisions) + "; default exact")->group(group);
-  app.add_option("--scaling", scaling, Choices(kScalings))->group(group);
-  app.add_option("--factor", factor, "Context extension of the scaling")->group(group);
-  app.add_option("--attention-factor", attention_factor, "Multiplies cos and sin")->group(group);
-  app.add_option("--original-max-position", original_max_position, "Trained context length")->group(group);
-  app.add_option("--max-position", max_position, "Extended context length")->group(group);
-  app.add_option("--low-freq-factor", low_freq_factor, "llama3")->group(group);
-  app.add_option("--high-freq-factor", high_freq_factor, "llama3")->group(group);
-  app.add_option("--beta-fast", beta_fast, "yarn; default 32")->group(group);
-  app.add_option("--beta-slow", beta_slow, "yarn; default 1")->group(group);
-  app.add_flag("--no-truncate", no_truncate, "yarn: do not round the correction range")->group(group);
-  app.add_option("--mscale", mscale, "yarn")->group(group);
-  app.add_option("--mscale-all-dim", mscale_all_dim, "yarn")->group(group);
-  app.add_option("--proportion", proportion, "proportional: part of the head that turns")->group(group);
-  app.add_option("--factors", factors, "longrope (short list), freq_factors or explicit: a value for each pair")
-      ->delimiter(',')
-      ->group(group);
-  app.add_option("--long-factors", long_factors, "longrope: a value for each pair")->delimiter(',')->group(group);
+  OptionsOfFields options(app, of_field_);
+  impl::VisitFields(options, given_);
+}
+
+bool RopeArguments::IsGiven(const char* field) const {
+  const auto option = of_field_.find(field);
+  return option != of_field_.end() && !option->second->empty();
 }
 
 RopeChoice RopeArguments::ResolveFile(const std::string& path) const {
@@ -69,7 +142,7 @@ RopeChoice RopeArguments::ResolveFile(const std::string& path) const {
   if (!std::filesystem::exists(path, error)) Fail(path, ": no such file");
   io::ReadOptions options;
   options.allow_unknown = allow_unknown;
-  options.seq_len = seq_len.value_or(0);
+  options.seq_len = given_.scaling.seq_len;
   const io::Model model = Require(io::read_model(path, options), path);
 
   RopeChoice choice;
@@ -98,35 +171,12 @@ RopeChoice RopeArguments::Resolve(int64_t head_dim_of_array) const {
   Config& c = choice.config;
   if (c.head_dim == 0 && head_dim_of_array <= SIMDROPE_MAX_HEAD_DIM)
     c.head_dim = static_cast<int32_t>(head_dim_of_array);
-  Replace(head_dim, c.head_dim);
-  Replace(rotary_dim, c.rotary_dim);
-  Replace(rotary_offset, c.rotary_offset);
-  Replace(theta, c.theta);
-  if (!pairing.empty()) c.pairing = Parse(kPairings, "--pairing", pairing);
-  if (c.pairing == interleaved) c.split = 0;
-  if (!precision.empty()) c.precision = Parse(kPrecisions, "--precision", precision);
+  GivenFields copy([this](const char* field) { return IsGiven(field); });
+  impl::VisitFields(copy, given_, c);
+  if (c.pairing == interleaved && !IsGiven("split")) c.split = 0;
 
-  simdrope_scaling& s = c.scaling;
-  if (!scaling.empty()) s.type = Parse(kScalings, "--scaling", scaling);
-  Replace(factor, s.factor);
-  Replace(attention_factor, s.attention_factor);
-  Replace(original_max_position, s.original_max_position);
-  Replace(max_position, s.max_position);
-  Replace(seq_len, s.seq_len);
-  Replace(low_freq_factor, s.low_freq_factor);
-  Replace(high_freq_factor, s.high_freq_factor);
-  Replace(beta_fast, s.beta_fast);
-  Replace(beta_slow, s.beta_slow);
-  Replace(mscale, s.mscale);
-  Replace(mscale_all_dim, s.mscale_all_dim);
-  Replace(proportion, s.proportion);
-  if (no_truncate) s.truncate = false;
-  CheckFactors("--factors", factors);
-  CheckFactors("--long-factors", long_factors);
-  if (!factors.empty()) c.set_factors(factors);
-  if (!long_factors.empty()) c.set_long_factors(long_factors);
-
-  Replace(max_position, choice.max_position);
+  const simdrope_scaling& s = c.scaling;
+  if (IsGiven("scaling.max_position")) choice.max_position = s.max_position;
   if (choice.max_position == 0) choice.max_position = s.max_position;
   if (choice.max_position == 0 && s.original_max_position > 0) {
     choice.max_position = static_cast<int64_t>(static_cast<double>(s.original_max_position) * std::max(1.0, s.factor));

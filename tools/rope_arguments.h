@@ -5,7 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <optional>
+#include <map>
 #include <simdrope/io.hpp>
 #include <simdrope/simdrope.hpp>
 #include <string>
@@ -24,20 +24,23 @@ struct RopeChoice {
   std::vector<std::string> warnings;
 };
 
-struct RopeArguments {
-  std::string config, layer_type, pairing, precision, scaling;
-  bool allow_unknown = false, no_truncate = false;
-  std::optional<int64_t> seq_len, original_max_position, max_position;
-  std::optional<int32_t> head_dim, rotary_dim, rotary_offset;
-  std::optional<double> theta, factor, attention_factor, low_freq_factor, high_freq_factor, beta_fast, beta_slow,
-      mscale, mscale_all_dim, proportion;
-  std::vector<double> factors, long_factors;
+class RopeArguments {
+ public:
+  std::string config, layer_type;
+  bool allow_unknown = false;
 
+  // The options; this must not move afterwards.
   void AddTo(CLI::App& app);
   // `head_dim_of_array`: used where nothing else says it; 0: none.
   RopeChoice Resolve(int64_t head_dim_of_array = 0) const;
   // As this, from another file and without values of one's own.
   RopeChoice ResolveFile(const std::string& path) const;
+
+ private:
+  bool IsGiven(const char* field) const;
+
+  Config given_;                                        // values of the options
+  std::map<std::string, const CLI::Option*> of_field_;  // by the field's name in simdrope_config
 };
 
 // `about` (a file, or "") is named in a failure.

@@ -80,14 +80,14 @@ bool Remember(const simdrope_config& config, Slot* slot) {
   simdrope_scaling& s = slot->config.scaling;
   s.factors = s.long_factors = nullptr;
   slot->config.axes.pair_axis = nullptr;
-  if (UsesFactors(config)) {
+  if (FactorsList::IsUsed(config)) {
     const int32_t count = config.scaling.factor_count;
     slot->lists = new (std::nothrow) double[2 * static_cast<size_t>(count)];
     if (slot->lists == nullptr) return false;
     s.factors = Copy(config.scaling.factors, count, slot->lists);
-    if (UsesLongFactors(config)) s.long_factors = Copy(config.scaling.long_factors, count, slot->lists + count);
+    if (LongFactorsList::IsUsed(config)) s.long_factors = Copy(config.scaling.long_factors, count, slot->lists + count);
   }
-  if (UsesPairAxis(config)) {
+  if (PairAxisList::IsUsed(config)) {
     const int32_t count = config.axes.pair_axis_count;
     slot->pair_axis = new (std::nothrow) uint8_t[static_cast<size_t>(count)];
     if (slot->pair_axis == nullptr) return false;

@@ -1,6 +1,6 @@
 #include "core/config_fields.h"
 
-#include <algorithm>
+#include <cstring>
 
 namespace simdrope::impl {
 namespace {
@@ -19,33 +19,73 @@ uint64_t HashOfName(const char* name) {  // FNV-1a
   return hash;
 }
 
-template <class T>
-bool SameList(const T* a, const T* b, int32_t count) {
-  return a != nullptr && b != nullptr && std::equal(a, a + std::max(count, 0), b);
+// A field's value as 64 bits, the same on every machine; both zeros alike.
+uint64_t BitsOf(double value) {
+  if (value == 0) return 0;
+  uint64_t bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  return bits;
+}
+template <class Integer>
+uint64_t BitsOf(Integer value) {
+  return static_cast<uint64_t>(static_cast<int64_t>(value));
 }
 
-template <class T>
-uint64_t HashOfList(const char* name, const T* list, int32_t count) {
-  uint64_t hash = HashOfName(name);
-  for (int32_t i = 0; i < count; ++i) hash = Mixed(hash * kMultiplier + FieldBits(list[i]));
-  return hash;
-}
+struct Hash {
+  uint64_t hash = 0;
+
+  template <class T>
+  void Value(const Field&, const T& x) {
+    hash = (hash ^ BitsOf(x)) * kMultiplier;
+  }
+  template <class T, size_t n>
+  void Array(const Field& field, const T (&x)[n]) {
+    for (const T& each : x) Value(field, each);
+  }
+  template <class FieldList>
+  void List(FieldList, const simdrope_config&) {}
+};
+
+// A sum over fields, so that their order does not matter.
+struct Fingerprint {
+  uint64_t sum = 0;
+
+  void Add(const char* name, uint64_t bits) { sum += Mixed(HashOfName(name) + kMultiplier * bits); }
+
+  template <class T>
+  void Value(const Field& field, const T& x, const T& otherwise) {
+    if (x != otherwise) Add(field.name, BitsOf(x));
+  }
+  template <class T, size_t n>
+  void Array(const Field& field, const T (&x)[n], const T (&otherwise)[n]) {
+    static_assert(n < 10, "one digit for the index");
+    for (size_t i = 0; i < n; ++i) {
+      if (x[i] == otherwise[i]) continue;
+      char name[40];
+      const size_t length = std::min(std::strlen(field.name), sizeof(name) - 4);
+      std::memcpy(name, field.name, length);
+      name[length] = '[';
+      name[length + 1] = static_cast<char>('0' + i);
+      name[length + 2] = ']';
+      name[length + 3] = '\0';
+      Add(name, BitsOf(x[i]));
+    }
+  }
+  template <class FieldList>
+  void List(FieldList list, const simdrope_config& config, const simdrope_config&) {
+    if (!list.IsUsed(config)) return;
+    uint64_t hash = HashOfName(list.field.name);
+    for (int32_t i = 0; i < list.Count(config); ++i) hash = Mixed(hash * kMultiplier + BitsOf(list.Values(config)[i]));
+    sum += hash;
+  }
+};
 
 }  // namespace
 
 uint64_t HashOfFields(const simdrope_config& config) {
-  uint64_t hash = 0;
-  VisitFields([&](const char*, const auto& field) { hash = (hash ^ FieldBits(field)) * kMultiplier; }, config);
-  return hash;
-}
-
-bool SameConfig(const simdrope_config& a, const simdrope_config& b) {
-  bool same = true;
-  VisitFields([&](const char*, const auto& x, const auto& y) { same = same && x == y; }, a, b);
-  const simdrope_scaling &s = a.scaling, &t = b.scaling;
-  return same && (!UsesFactors(a) || SameList(s.factors, t.factors, s.factor_count)) &&
-         (!UsesLongFactors(a) || SameList(s.long_factors, t.long_factors, s.factor_count)) &&
-         (!UsesPairAxis(a) || SameList(a.axes.pair_axis, b.axes.pair_axis, a.axes.pair_axis_count));
+  Hash visitor;
+  VisitFields(visitor, config);
+  return visitor.hash;
 }
 
 uint64_t FingerprintOf(const simdrope_config& config, int32_t rotary_dim, int32_t split) {
@@ -53,20 +93,12 @@ uint64_t FingerprintOf(const simdrope_config& config, int32_t rotary_dim, int32_
   simdrope_config_init(&defaults);
   resolved.rotary_dim = rotary_dim;
   resolved.split = split;
-  if (!UsesFactors(config)) resolved.scaling.factor_count = 0;
-  if (!UsesPairAxis(config)) resolved.axes.pair_axis_count = 0;
-  uint64_t sum = 0;
-  VisitFields(
-      [&](const char* name, const auto& field, const auto& otherwise) {
-        if (field != otherwise) sum += Mixed(HashOfName(name) + kMultiplier * FieldBits(field));
-      },
-      resolved, defaults);
-  const simdrope_scaling& s = config.scaling;
-  if (UsesFactors(config)) sum += HashOfList("scaling.factors", s.factors, s.factor_count);
-  if (UsesLongFactors(config)) sum += HashOfList("scaling.long_factors", s.long_factors, s.factor_count);
-  if (UsesPairAxis(config)) sum += HashOfList("axes.pair_axis", config.axes.pair_axis, config.axes.pair_axis_count);
-  sum = Mixed(sum);
-  return sum != 0 ? sum : 1;
+  if (!FactorsList::IsUsed(config)) resolved.scaling.factor_count = 0;
+  if (!PairAxisList::IsUsed(config)) resolved.axes.pair_axis_count = 0;
+  Fingerprint visitor;
+  VisitFields(visitor, resolved, defaults);
+  const uint64_t fingerprint = Mixed(visitor.sum);
+  return fingerprint != 0 ? fingerprint : 1;
 }
 
 }  // namespace simdrope::impl

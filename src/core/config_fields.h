@@ -1,86 +1,144 @@
-// The fields of a Config, listed once: equality, hashes and fingerprints read this list. A field that is missing here
-// fails a test (tests/config_test.cc counts the bytes that the list reaches).
+// The fields of a Config, listed once. Equality, hashes, fingerprints, JSON, the command's options and docs/config.md
+// read this list. tests/config_test.cc counts the bytes that it reaches: a field that is missing here fails there.
 #ifndef SIMDROPE_CORE_CONFIG_FIELDS_H_
 #define SIMDROPE_CORE_CONFIG_FIELDS_H_
 
 #include <simdrope/simdrope.h>
 
+#include <algorithm>
 #include <cstdint>
-#include <cstring>
+#include <iterator>
+#include <utility>
 
 namespace simdrope::impl {
 
-// Calls visit("name", field...) with the same field of each config: every field but the lists and `reserved`.
-template <class Visit, class... Configs>
-void VisitFields(Visit&& visit, Configs&... c) {
-  visit("head_dim", c.head_dim...);
-  visit("rotary_dim", c.rotary_dim...);
-  visit("rotary_offset", c.rotary_offset...);
-  visit("split", c.split...);
-  visit("pairing", c.pairing...);
-  visit("precision", c.precision...);
-  visit("theta", c.theta...);
-  visit("scaling.type", c.scaling.type...);
-  visit("scaling.factor", c.scaling.factor...);
-  visit("scaling.attention_factor", c.scaling.attention_factor...);
-  visit("scaling.attention_factor_given", c.scaling.attention_factor_given...);
-  visit("scaling.original_max_position", c.scaling.original_max_position...);
-  visit("scaling.max_position", c.scaling.max_position...);
-  visit("scaling.seq_len", c.scaling.seq_len...);
-  visit("scaling.low_freq_factor", c.scaling.low_freq_factor...);
-  visit("scaling.high_freq_factor", c.scaling.high_freq_factor...);
-  visit("scaling.beta_fast", c.scaling.beta_fast...);
-  visit("scaling.beta_slow", c.scaling.beta_slow...);
-  visit("scaling.truncate", c.scaling.truncate...);
-  visit("scaling.mscale", c.scaling.mscale...);
-  visit("scaling.mscale_all_dim", c.scaling.mscale_all_dim...);
-  visit("scaling.short_mscale", c.scaling.short_mscale...);
-  visit("scaling.long_mscale", c.scaling.long_mscale...);
-  visit("scaling.proportion", c.scaling.proportion...);
-  visit("scaling.factor_count", c.scaling.factor_count...);
-  visit("axes.count", c.axes.count...);
-  visit("axes.layout", c.axes.layout...);
-  visit("axes.sections[0]", c.axes.sections[0]...);
-  visit("axes.sections[1]", c.axes.sections[1]...);
-  visit("axes.sections[2]", c.axes.sections[2]...);
-  visit("axes.sections[3]", c.axes.sections[3]...);
-  visit("axes.pair_axis_count", c.axes.pair_axis_count...);
-  visit("xpos.scale_base", c.xpos.scale_base...);
-  visit("xpos.center", c.xpos.center...);
-  visit("xpos.center_at_half_length", c.xpos.center_at_half_length...);
-  visit("temperature.beta", c.temperature.beta...);
-  visit("temperature.length", c.temperature.length...);
-  visit("temperature.offset", c.temperature.offset...);
-}
-static_assert(SIMDROPE_MAX_AXES == 4, "VisitFields lists each section");
+enum class FieldRole {
+  kModel,  // a fact of a model
+  kCall,   // of a call: not written to model files
+  kCount,  // the length of lists, which say it themselves
+};
 
-// A field's value as 64 bits, the same on every machine; both zeros alike.
-inline uint64_t FieldBits(double value) {
-  if (value == 0) return 0;
-  uint64_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  return bits;
-}
-template <class Integer>
-uint64_t FieldBits(Integer value) {
-  return static_cast<uint64_t>(static_cast<int64_t>(value));
+struct Field {
+  const char* name;     // in simdrope_config: "scaling.factor"
+  const char* meaning;  // one line
+  FieldRole role = FieldRole::kModel;
+};
+
+// A list of numbers, one a pair, by pointer and count: which one, when it counts, and how a C++ Config takes it.
+struct FactorsList {
+  static constexpr Field field{"scaling.factors",
+                               "a value for each pair: longrope's short list, freq_factors, explicit"};
+  static bool IsUsed(const simdrope_config& c) {
+    const simdrope_scaling_type t = c.scaling.type;
+    return t == SIMDROPE_SCALING_LONGROPE || t == SIMDROPE_SCALING_FREQ_FACTORS || t == SIMDROPE_SCALING_EXPLICIT;
+  }
+  static const double* const& Values(const simdrope_config& c) { return c.scaling.factors; }
+  static int32_t Count(const simdrope_config& c) { return c.scaling.factor_count; }
+  template <class Config, class List>
+  static void Set(Config& c, List values) {
+    c.set_factors(std::move(values));
+  }
+};
+
+struct LongFactorsList {
+  static constexpr Field field{"scaling.long_factors", "longrope's long list: a value for each pair"};
+  static bool IsUsed(const simdrope_config& c) { return c.scaling.type == SIMDROPE_SCALING_LONGROPE; }
+  static const double* const& Values(const simdrope_config& c) { return c.scaling.long_factors; }
+  static int32_t Count(const simdrope_config& c) { return c.scaling.factor_count; }
+  template <class Config, class List>
+  static void Set(Config& c, List values) {
+    c.set_long_factors(std::move(values));
+  }
+};
+
+struct PairAxisList {
+  static constexpr Field field{"axes.pair_axis", "explicit: the axis of each pair"};
+  static bool IsUsed(const simdrope_config& c) { return c.axes.count > 1 && c.axes.layout == SIMDROPE_AXES_EXPLICIT; }
+  static const uint8_t* const& Values(const simdrope_config& c) { return c.axes.pair_axis; }
+  static int32_t Count(const simdrope_config& c) { return c.axes.pair_axis_count; }
+  template <class Config, class List>
+  static void Set(Config& c, List values) {
+    c.set_pair_axis(std::move(values));
+  }
+};
+
+// Visits the same field of each config, all but `reserved`:
+//   visitor.Value(field, x...)   a number, a bool or an enum of each config
+//   visitor.Array(field, x...)   int32_t[SIMDROPE_MAX_AXES] of each
+//   visitor.List(list, c...)     FactorsList, LongFactorsList or PairAxisList, and the configs
+template <class Visitor, class... Configs>
+void VisitFields(Visitor&& visitor, Configs&... c) {
+#define SIMDROPE_FIELD(name, ...) visitor.Value(Field{#name, __VA_ARGS__}, c.name...)
+  SIMDROPE_FIELD(head_dim, "elements of one head, even");
+  SIMDROPE_FIELD(rotary_dim, "width of the rotated window, even; 0: the rest of the head");
+  SIMDROPE_FIELD(rotary_offset, "first element of the window, even");
+  SIMDROPE_FIELD(split, "half: distance between the elements of a pair; 0: rotary_dim / 2");
+  SIMDROPE_FIELD(pairing, "half: elements i and i + split are a pair; interleaved: 2i and 2i + 1");
+  SIMDROPE_FIELD(precision, "exact, or what a float32 or 16-bit computation gives");
+  SIMDROPE_FIELD(theta, "base of the frequencies: inv_freq[i] = theta^(-2i / rotary_dim)");
+  SIMDROPE_FIELD(scaling.type, "how inv_freq is changed for long contexts");
+  SIMDROPE_FIELD(scaling.factor, "context extension");
+  SIMDROPE_FIELD(scaling.attention_factor, "multiplies cos and sin; 0: what the type's paper prescribes");
+  SIMDROPE_FIELD(scaling.attention_factor_given, "attention_factor counts as it is, 0 too");
+  SIMDROPE_FIELD(scaling.original_max_position, "trained context length");
+  SIMDROPE_FIELD(scaling.max_position, "extended context length; 0: trained length times factor");
+  SIMDROPE_FIELD(scaling.seq_len, "current length (dynamic, longrope, xpos); 0: within the trained one",
+                 FieldRole::kCall);
+  SIMDROPE_FIELD(scaling.low_freq_factor, "llama3");
+  SIMDROPE_FIELD(scaling.high_freq_factor, "llama3");
+  SIMDROPE_FIELD(scaling.beta_fast, "yarn; 0: 32");
+  SIMDROPE_FIELD(scaling.beta_slow, "yarn; 0: 1");
+  SIMDROPE_FIELD(scaling.truncate, "yarn: round the correction range outwards to whole pairs");
+  SIMDROPE_FIELD(scaling.mscale, "yarn; 0: not given");
+  SIMDROPE_FIELD(scaling.mscale_all_dim, "yarn; 0: not given");
+  SIMDROPE_FIELD(scaling.short_mscale, "longrope: attention factor of the short list; 0: not given");
+  SIMDROPE_FIELD(scaling.long_mscale, "longrope: attention factor of the long list; 0: not given");
+  SIMDROPE_FIELD(scaling.proportion, "proportional: part of the head that turns, above 0 and at most 1");
+  SIMDROPE_FIELD(scaling.factor_count, "entries of each list of factors", FieldRole::kCount);
+  visitor.List(FactorsList(), c...);
+  visitor.List(LongFactorsList(), c...);
+  SIMDROPE_FIELD(axes.count, "position axes, 1 to 4; with 1 the other fields of axes are ignored");
+  SIMDROPE_FIELD(axes.layout, "which axis and which frequency each pair takes");
+  visitor.Array(Field{"axes.sections", "pairs of each axis, in axis order (T, H, W)"}, c.axes.sections...);
+  SIMDROPE_FIELD(axes.pair_axis_count, "entries of pair_axis", FieldRole::kCount);
+  visitor.List(PairAxisList(), c...);
+  SIMDROPE_FIELD(xpos.scale_base, "XPos: magnitudes that fall with the distance of Q and K; 0: none");
+  SIMDROPE_FIELD(xpos.center, "position at which the magnitudes are 1");
+  SIMDROPE_FIELD(xpos.center_at_half_length, "center = seq_len / 2, rounded down, as in flash-attention");
+  SIMDROPE_FIELD(temperature.beta, "Q is multiplied by 1 + beta * log(1 + floor((p + offset) / length)); 0: none");
+  SIMDROPE_FIELD(temperature.length, "trained context length, usually");
+  SIMDROPE_FIELD(temperature.offset, "added to the position");
+#undef SIMDROPE_FIELD
 }
 
-// Which lists count, by the types that use them.
-inline bool UsesFactors(const simdrope_config& c) {
-  const simdrope_scaling_type t = c.scaling.type;
-  return t == SIMDROPE_SCALING_LONGROPE || t == SIMDROPE_SCALING_FREQ_FACTORS || t == SIMDROPE_SCALING_EXPLICIT;
-}
-inline bool UsesLongFactors(const simdrope_config& c) { return c.scaling.type == SIMDROPE_SCALING_LONGROPE; }
-inline bool UsesPairAxis(const simdrope_config& c) {
-  return c.axes.count > 1 && c.axes.layout == SIMDROPE_AXES_EXPLICIT;
+struct FieldsAreEqual {
+  bool same = true;
+
+  template <class T>
+  void Value(const Field&, const T& x, const T& y) {
+    same = same && x == y;
+  }
+  template <class T, size_t n>
+  void Array(const Field&, const T (&x)[n], const T (&y)[n]) {
+    same = same && std::equal(x, x + n, y);
+  }
+  template <class FieldList>
+  void List(FieldList list, const simdrope_config& x, const simdrope_config& y) {
+    if (!same || !list.IsUsed(x)) return;
+    const auto *a = list.Values(x), *b = list.Values(y);
+    same = a != nullptr && b != nullptr && std::equal(a, a + std::max(list.Count(x), 0), b);
+  }
+};
+
+// Same fields, and same lists where they are used. A list that is NULL equals none.
+inline bool SameConfig(const simdrope_config& a, const simdrope_config& b) {
+  FieldsAreEqual visitor;
+  VisitFields(visitor, a, b);
+  return visitor.same;
 }
 
 // All fields, without the lists: for looking up.
 uint64_t HashOfFields(const simdrope_config& config);
-
-// Same fields, and same lists where they count. Lists that are NULL equal none.
-bool SameConfig(const simdrope_config& a, const simdrope_config& b);
 
 // 64 bits of what a checked config means: fields that equal their default do not count, so that fields of later
 // versions leave it as it is; nor do lists that the scaling does not use. `window` resolves rotary_dim and split. Never

@@ -6,6 +6,7 @@
 #include <memory>
 #include <simdrope/io.hpp>
 
+#include "core/config_fields.h"
 #include "io/bytes.h"
 #include "io/family.h"
 #include "io/hf_layers.h"
@@ -548,10 +549,7 @@ class ConfigReader {
   void merge_alike() {
     const LayerRope& first = model_.ropes.front();
     for (const LayerRope& rope : model_.ropes) {
-      if (!rope.rotary || !write_overrides(rope.config, first.config).empty() ||
-          !write_overrides(first.config, rope.config).empty()) {
-        return;
-      }
+      if (!rope.rotary || !impl::SameConfig(rope.config, first.config)) return;
     }
     model_.ropes.resize(1);
     model_.ropes[0].layer_type.clear();

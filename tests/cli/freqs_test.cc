@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "tool.h"
@@ -144,6 +145,39 @@ TEST_CASE("options replace the config's values") {
   REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
   CHECK(outcome.json()["pairing"] == "interleaved");
   CHECK(outcome.json()["inv_freq"][63].get<double>() == doctest::Approx(std::pow(100.0, -126.0 / 128)).epsilon(1e-14));
+}
+
+TEST_CASE("every field of a Config has an option") {
+  const Json axes = Run({"freqs", "--head-dim", "128", "--axes-count", "3", "--axes-layout", "interleaved",
+                         "--axes-sections", "24,20,20", "--no-truncate", "--json"})
+                        .json();
+  CHECK(axes["axes"] == 3);
+  CHECK(axes["pair_axis"][1] == 1);
+  CHECK(axes["pair_axis"][2] == 2);
+  CHECK(axes["pair_axis"][62] == 0);
+  const Json listed = Run({"freqs", "--head-dim", "8", "--axes-count", "2", "--axes-layout", "explicit",
+                           "--axes-pair-axis", "1,0,0,1", "--split", "4", "--xpos-scale-base", "512",
+                           "--temperature-beta", "0.1", "--temperature-length", "8192", "--json"})
+                          .json();
+  CHECK(listed["pair_axis"] == Json({1, 0, 0, 1}));
+  CHECK(listed["split"] == 4);
+  CHECK(listed["xpos_scale_base"] == 512);
+  CHECK(listed["temperature_beta"] == 0.1);
+  CheckFails(Run({"freqs", "--head-dim", "8", "--axes-sections", "1,1,1,1,1"}), {"--axes-sections", "5 values"});
+  CheckFails(Run({"freqs", "--head-dim", "8", "--axes-pair-axis", "0,256"}), {"--axes-pair-axis", "256"});
+  CheckFails(Run({"freqs", "--head-dim", "8", "--axes-layout", "spiral"}), {"--axes-layout", "spiral", "alternate"});
+}
+
+TEST_CASE("names of version 0.1 are still read") {
+  for (const auto& [option, old, now] :
+       {std::tuple("--scaling", "default", "none"), std::tuple("--precision", "bf16-positions", "bf16_positions"),
+        std::tuple("--precision", "f16-positions", "f16_positions")}) {
+    const Outcome a = Run({"freqs", "--head-dim", "64", option, old, "--json"});
+    const Outcome b = Run({"freqs", "--head-dim", "64", option, now, "--json"});
+    REQUIRE_MESSAGE(a.code == 0, a.err);
+    CHECK(a.out == b.out);
+    CHECK(a.out.find(std::string("\"") + now + "\"") != std::string::npos);
+  }
 }
 
 TEST_CASE("compare lists what differs, in radians at the last position") {

@@ -25,7 +25,7 @@ TEST_CASE("model says kinds of layers, and why") {
   const Json& local = json["kinds"][0];
   CHECK(local["name"] == "sliding_attention");
   CHECK(local["theta"] == 10000);
-  CHECK(local["scaling"] == "default");
+  CHECK(local["scaling"] == "none");
   const Json& full = json["kinds"][1];
   CHECK(full["layers"] == Json::parse("[5, 11]"));
   CHECK(full["rotary"] == true);

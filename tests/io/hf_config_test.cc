@@ -2,10 +2,13 @@
 
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <random>
 #include <simdrope/io.hpp>
+#include <type_traits>
 
 #include "catalogue.h"
+#include "core/config_fields.h"
 #include "io/hf_overrides.h"
 
 namespace io = simdrope::io;
@@ -409,6 +412,72 @@ TEST_CASE("hf_config: the rest of a Config is written and read back") {
   c.scaling.type = SIMDROPE_SCALING_DYNAMIC;
   c.scaling.seq_len = 5000;
   check_round_trip(c);
+}
+
+namespace {
+
+// Changes field number `wanted` to a value that is not its default; then `name` says which it was.
+struct ChangeOneField {
+  int wanted;
+  std::string name;
+  int seen = 0;
+
+  bool IsIt(const simdrope::impl::Field& field) {
+    if (seen++ != wanted) return false;
+    name = field.name;
+    return field.role == simdrope::impl::FieldRole::kModel;
+  }
+  template <class T>
+  void Value(const simdrope::impl::Field& field, T& x) {
+    if (!IsIt(field)) return;
+    if constexpr (std::is_same_v<T, bool>) {
+      x = !x;
+    } else if constexpr (std::is_enum_v<T>) {
+      x = static_cast<T>(1);
+    } else if constexpr (std::is_floating_point_v<T>) {
+      x += 0.75;
+    } else {
+      x += 2;
+    }
+  }
+  template <size_t n>
+  void Array(const simdrope::impl::Field& field, int32_t (&x)[n]) {
+    if (IsIt(field)) std::iota(x, x + n, 1);
+  }
+  template <class FieldList>
+  void List(FieldList list, Config& config) {
+    if (IsIt(list.field)) list.Set(config, decltype(std::vector(list.Values(config), list.Values(config)))(32, 1));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("hf_config: each field of a Config is written and read back") {
+  int fields = 0;
+  for (;; ++fields) {
+    Config base(64);
+    base.rotary_dim = 64;
+    base.temperature.length = 8192;
+    Config changed = base;
+    ChangeOneField change{fields, ""};
+    simdrope::impl::VisitFields(change, changed);
+    if (change.seen <= fields) break;
+    if (change.name == "head_dim") changed.rotary_dim = 64;
+    if (change.name == "rotary_dim") changed.rotary_dim = 62;
+    if (change.name == "rotary_offset") changed.rotary_dim = 62;
+    if (change.name == "scaling.type") changed.scaling.factor = 4;
+    if (change.name == "split") {
+      changed.rotary_dim = 32;
+      changed.split = 40;
+    }
+    if (change.name == "axes.count") {
+      const int32_t sections[] = {12, 10, 10};
+      std::copy(sections, sections + 3, changed.axes.sections);
+    }
+    CAPTURE(change.name);
+    check_round_trip(changed);
+  }
+  CHECK(fields > 30);
 }
 
 TEST_CASE("hf_config: every config of the catalogue survives being written") {
