@@ -31,6 +31,17 @@ struct Flags {
   std::string out;
 };
 
+// The number that all of `text` is; ends the program where it is none.
+double NumberOf(const std::string& flag, const std::string& text) {
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end != '\0' || !(number >= 0) || number > 1e6) {
+    std::fprintf(stderr, "simdrope_bench: %s: no number: %s\n", flag.c_str(), text.c_str());
+    std::exit(2);
+  }
+  return number;
+}
+
 bool TakeValue(const std::string& argument, const std::string& flag, std::string* value) {
   if (argument.rfind(flag + "=", 0) != 0) return false;
   *value = argument.substr(flag.size() + 1);
@@ -51,9 +62,9 @@ Flags ParseFlags(int* argc, char** argv) {
     } else if (argument == "--left-out") {
       flags.list_left_out = true;
     } else if (TakeValue(argument, "--rounds", &value)) {
-      flags.rounds = std::atoi(value.c_str());
+      flags.rounds = static_cast<int>(NumberOf("--rounds", value));
     } else if (TakeValue(argument, "--turn-ms", &value)) {
-      flags.turn_ms = std::atof(value.c_str());
+      flags.turn_ms = NumberOf("--turn-ms", value);
     } else {
       TakeValue(argument, "--benchmark_filter", &flags.filter);
       TakeValue(argument, "--benchmark_out", &flags.out);
@@ -233,4 +244,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace simdrope::bench
 
-int main(int argc, char** argv) { return simdrope::bench::Main(argc, argv); }
+int main(int argc, char** argv) try { return simdrope::bench::Main(argc, argv); } catch (const std::exception& error) {
+  std::fprintf(stderr, "simdrope_bench: %s\n", error.what());
+  return 1;
+}

@@ -253,6 +253,7 @@ inline std::vector<RoofKernel> RoofKernels(Format format, Mode mode) {
   const auto add = [&](bool supported, const std::string& name, const Ways& ways, Reads reads = Reads::kData) {
     if (!supported) return;
     constexpr const char* kSuffixes[] = {"", "+prefetch", "+prefetch-far"};
+    // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): a vector of functions, all given
     for (size_t i = 0; i < ways.size(); ++i) kernels.push_back({name + kSuffixes[i], ways[i], reads});
   };
   // As `roof` and as `roof-angles`.

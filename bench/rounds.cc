@@ -119,6 +119,7 @@ std::vector<Timing> TimeInterleaved(const Group& group, const OpenGroup& open, c
 
   std::mt19937 random(1);
   std::vector<Member*> order;
+  order.reserve(members.size());
   for (Member& member : members) order.push_back(&member);
   for (int round = 0; round < rounds; ++round) {
     std::shuffle(order.begin(), order.end(), random);

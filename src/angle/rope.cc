@@ -95,8 +95,8 @@ simdrope_status MakeRope(const simdrope_config& config, std::unique_ptr<simdrope
   rope->attention_factor = AttentionFactor(config);
   rope->temperature = config.temperature;
   rope->xpos_scale_base = config.xpos.scale_base;
-  rope->xpos_center =
-      config.xpos.center_at_half_length ? static_cast<double>(config.scaling.seq_len / 2) : config.xpos.center;
+  const int64_t half_length = config.scaling.seq_len / 2;
+  rope->xpos_center = config.xpos.center_at_half_length ? static_cast<double>(half_length) : config.xpos.center;
 
   InvFreq(config, pairs, rope->inv_freq.get());
   for (int32_t i = 0; i < pairs; ++i) {

@@ -336,7 +336,7 @@ simdrope_status CheckRows(const simdrope_cos_sin& c, int32_t pairs, const simdro
         if (has_row(token.on_axis(a))) continue;
         return Fail(SIMDROPE_OUT_OF_RANGE,
                     "positions[%lld] (batch %lld, token %lld, axis %d) = %lld, but the cos_sin table has %lld rows",
-                    static_cast<long long>(b * seq + s), static_cast<long long>(b), static_cast<long long>(s), a,
+                    static_cast<long long>(b) * seq + s, static_cast<long long>(b), static_cast<long long>(s), a,
                     static_cast<long long>(token.on_axis(a)), static_cast<long long>(c.table.rows));
       }
     }

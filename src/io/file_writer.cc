@@ -272,7 +272,7 @@ Status FileWriter::commit() {
   State& s = *state_;
   if (s.status) {
     s.status = guarded([&] { return s.finish(); });
-    const Status result = s.status;
+    Status result = s.status;
     if (result) s.status = bad_file(s.path, ": already written");
     s.discard();
     return result;
