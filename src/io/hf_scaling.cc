@@ -27,7 +27,7 @@ std::string rope_type_of(Keys& rope, const HfContext& context) {
   const std::optional<std::string> named = rope.text({"rope_type"});
   const std::optional<std::string> old = rope.text({"type"});
   if (!named && !old) return "default";
-  const std::string type = canonical(named ? *named : *old);
+  std::string type = canonical(named ? *named : *old);
   if (named && old && canonical(*old) != type) {
     context.warnings->push_back("key " + rope.path_of("type") + " is " + in_quotes(*old) + ", but rope_type " +
                                 in_quotes(*named) + " counts");
@@ -131,6 +131,7 @@ void read_ntk(Keys& rope, int32_t pairs, double theta, Config& config) {
   if (!(factor > 0)) reject("key ", rope.path_of("factor"), " is ", factor, ", not above 0");
   if (rope.has("mixed_b")) reject("key ", rope.path_of("mixed_b"), " is not understood");
   std::vector<double> inv_freq;
+  inv_freq.reserve(static_cast<size_t>(pairs));
   for (int32_t i = 0; i < pairs; ++i) {
     inv_freq.push_back(std::pow(theta, -static_cast<double>(i) / pairs) * std::pow(factor, -(i + 1.0) / pairs));
   }
