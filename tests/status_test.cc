@@ -50,6 +50,10 @@ TEST_CASE("the version is that of the header") {
   const std::string version = std::to_string(SIMDROPE_VERSION_MAJOR) + "." + std::to_string(SIMDROPE_VERSION_MINOR) +
                               "." + std::to_string(SIMDROPE_VERSION_PATCH);
   CHECK(simdrope_version() == version);
+  CHECK(SIMDROPE_CHECK_VERSION() == SIMDROPE_OK);
+  CHECK(simdrope_check_version(SIMDROPE_VERSION_MAJOR, SIMDROPE_VERSION_MINOR + 1) == SIMDROPE_UNSUPPORTED);
+  CHECK(std::string(simdrope_last_error()).find(version) != std::string::npos);
+  CHECK(simdrope_check_version(SIMDROPE_VERSION_MAJOR + 1, SIMDROPE_VERSION_MINOR) == SIMDROPE_UNSUPPORTED);
 }
 
 TEST_CASE("releasing nothing is allowed, and a retained rope outlives its first release") {

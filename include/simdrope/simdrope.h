@@ -64,7 +64,13 @@ SIMDROPE_API const char* simdrope_status_name(simdrope_status status);
 // failing call.
 SIMDROPE_API const char* simdrope_last_error(void);
 
-SIMDROPE_API const char* simdrope_version(void);
+SIMDROPE_API const char* simdrope_version(void);  // "major.minor.patch" of the library
+
+// UNSUPPORTED, with a message that names both versions, where the library does not understand programs compiled with
+// the header of version major.minor: while major is 0, any other than its own. For programs whose header and library
+// may come from different places.
+SIMDROPE_API simdrope_status simdrope_check_version(int32_t major, int32_t minor);
+#define SIMDROPE_CHECK_VERSION() simdrope_check_version(SIMDROPE_VERSION_MAJOR, SIMDROPE_VERSION_MINOR)
 
 // ---------------------------------------------------------------------------- targets and threads
 

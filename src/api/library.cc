@@ -1,6 +1,7 @@
 // Version, targets and threads.
 #include <simdrope/simdrope.h>
 
+#include "core/status.h"
 #include "exec/parallel.h"
 #include "kernels/kernels.h"
 
@@ -12,6 +13,12 @@ using namespace simdrope::impl;
 const char* simdrope_version(void) {
   return SIMDROPE_TEXT(SIMDROPE_VERSION_MAJOR) "." SIMDROPE_TEXT(SIMDROPE_VERSION_MINOR) "." SIMDROPE_TEXT(
       SIMDROPE_VERSION_PATCH);
+}
+
+simdrope_status simdrope_check_version(int32_t major, int32_t minor) {
+  if (major == SIMDROPE_VERSION_MAJOR && minor == SIMDROPE_VERSION_MINOR) return SIMDROPE_OK;
+  return Fail(SIMDROPE_UNSUPPORTED, "compiled with the header of version %d.%d, but the library is %s", major, minor,
+              simdrope_version());
 }
 
 size_t simdrope_targets(simdrope_target* targets, size_t capacity) {
