@@ -9,6 +9,8 @@
 #include "frequencies.h"
 #include "model_report.h"
 #include "output_file.h"
+#include "printable.h"
+#include "weight_check.h"
 
 namespace simdrope::tool {
 namespace {
@@ -21,7 +23,9 @@ struct ModelArguments {
   int64_t seq_len = 0;
 
   void AddTo(CLI::App& app) {
-    app.add_option("file", file, "A config.json, a folder with one, or a .gguf");
+    app.add_option(
+        "file", file,
+        "A config.json, a folder with one, or a .gguf; of the last two, the weights' shapes are checked too");
     app.add_option("--config", config, "The same");
     app.add_flag("--allow-unknown", allow_unknown,
                  "Warn about RoPE keys that are not understood, unless they could say which layers rotate, the pairing "
@@ -44,6 +48,21 @@ io::Model Read(const std::string& path, const ModelArguments& arguments) {
   options.family = arguments.family;
   options.seq_len = arguments.seq_len;
   return Require(io::read_model(file.string(), options), path);
+}
+
+// The weights beside a config.json that was named by its folder, or of a GGUF file; null where there are none.
+Json Weights(const std::string& path, const io::Model& model, std::string& failure) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(path, error) && model.source != "gguf") return nullptr;
+  const std::vector<io::TensorShape> shapes = Require(io::read_shapes(path), path);
+  if (shapes.empty()) return nullptr;
+  const WeightCheck check = CheckWeights(model, shapes);
+  if (!check.mismatches.empty()) {
+    const WeightCheck::Mismatch& first = check.mismatches.front();
+    failure = Text(path, ": ", first.tensor.file, ": ", first.message);
+    if (check.mismatches.size() > 1) failure += Text(" (and ", check.mismatches.size() - 1, " more)");
+  }
+  return Describe(check);
 }
 
 int ListFamilies(const ModelArguments& arguments) {
@@ -73,6 +92,8 @@ int RunModel(const ModelArguments& arguments) {
     WriteTextFile("--plot", arguments.plot, Plot(model, model.model_type + " (" + path + ")"));
     json["plot"] = arguments.plot;
   }
+  std::string failure;
+  json["weights"] = Weights(path, model, failure);
   if (!arguments.compare.empty()) json["compare"] = Difference(model, Read(arguments.compare, arguments));
   if (arguments.json) {
     Print(json);
@@ -81,7 +102,9 @@ int RunModel(const ModelArguments& arguments) {
   } else {
     PrintModel(json);
   }
-  return 0;
+  if (failure.empty()) return 0;
+  std::fprintf(stderr, "simdrope: %s\n", Printable(failure, 2000).c_str());
+  return 2;
 }
 
 }  // namespace

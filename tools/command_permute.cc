@@ -9,6 +9,7 @@
 
 #include "command.h"
 #include "failure.h"
+#include "layer_sizes.h"
 #include "names.h"
 #include "output_file.h"
 #include "permutation.h"
@@ -67,34 +68,22 @@ HeadSizes Completed(const PermuteArguments& a, HeadSizes sizes) {
   return sizes;
 }
 
-HeadSizes SizesOfRope(const Config& config, const io::Model& model, const std::string& about) {
-  const Rope rope = Compile(config, about);
-  const simdrope_rope_info info = rope.info();
-  if (info.split != info.pairs) Fail(about, ": split pairs across the whole head cannot be permuted");
-  return {model.q_heads, model.k_heads, info.head_dim, info.rotary_dim, info.rotary_offset};
-}
-
-std::vector<LayerSizes> SizesOf(const PermuteArguments& a) {
+std::vector<LayerSizes> SizesOf(const PermuteArguments& a, io::Model& model) {
   if (a.config.empty()) return {{{}, Completed(a, {})}};
   io::ReadOptions options;
   options.allow_unknown = a.allow_unknown;
-  const io::Model model = Require(io::read_model(a.config, options), a.config);
+  model = Require(io::read_model(a.config, options), a.config);
   for (const std::string& warning : model.warnings) std::fprintf(stderr, "simdrope: warning: %s\n", warning.c_str());
-  std::vector<LayerSizes> all;
-  for (const io::LayerRope& rope : model.ropes) {
-    if (!rope.rotary || (!a.layer_type.empty() && rope.layer_type != a.layer_type)) continue;
-    all.push_back({rope.layers, Completed(a, SizesOfRope(rope.config, model, a.config))});
-  }
+  std::vector<LayerSizes> all = SizesOfModel(model, a.layer_type, a.config);
   if (all.empty()) {
     Fail(a.config, ": no layers ", a.layer_type.empty() ? "" : "of type '" + a.layer_type + "' ", "use RoPE");
   }
+  for (LayerSizes& some : all) some.sizes = Completed(a, some.sizes);
   // Where all kinds have the same heads, it does not matter of which a layer is: one without RoPE gives the same
   // scores when its Q and K are reordered alike.
-  const auto same = [&](const LayerSizes& other) {
-    const HeadSizes &x = all[0].sizes, &y = other.sizes;
-    return x.head_dim == y.head_dim && x.rotary_dim == y.rotary_dim && x.rotary_offset == y.rotary_offset;
-  };
-  if (std::all_of(all.begin(), all.end(), same)) return {{{}, all[0].sizes}};
+  if (std::all_of(all.begin(), all.end(), [&](const LayerSizes& some) { return some.sizes == all[0].sizes; })) {
+    return {{{}, all[0].sizes}};
+  }
   for (const LayerSizes& one : all) {
     if (one.layers.empty()) Fail(a.config, ": head sizes differ between layers, and which have which is not told");
   }
@@ -107,11 +96,11 @@ PlanRequest RequestOf(const PermuteArguments& a) {
   request.to = Parse(kPairings, "--to", a.to);
   if (request.from == request.to) Fail("--from and --to are both ", a.from, ": nothing to reorder");
   if (a.kv_lora_rank < 0) Fail("--kv-lora-rank is ", a.kv_lora_rank);
-  request.kv_lora_rank = a.kv_lora_rank;
   request.allow_unpaired = a.allow_unpaired;
   for (const std::string& text : a.patterns) request.patterns.push_back(ParsePattern(text));
   for (const std::string& text : a.keep) request.patterns.push_back({'-', text});
-  request.sizes = SizesOf(a);
+  request.sizes = SizesOf(a, request.model);
+  request.kv_lora_rank = a.kv_lora_rank != 0 ? a.kv_lora_rank : request.model.kv_lora_rank;
   return request;
 }
 

@@ -149,6 +149,17 @@ Json Describe(const io::FamilyInfo& family) {
           {"layers", family.layers},   {"note", family.note},     {"source", family.source}};
 }
 
+Json Describe(const WeightCheck& check) {
+  Json mismatches = Json::array();
+  for (const WeightCheck::Mismatch& one : check.mismatches) {
+    mismatches.push_back({{"tensor", one.tensor.name},
+                          {"file", one.tensor.file},
+                          {"shape", one.tensor.shape},
+                          {"message", one.message}});
+  }
+  return {{"files", check.files}, {"checked", check.checked}, {"left", check.left}, {"mismatches", mismatches}};
+}
+
 void PrintModel(const Json& model) {
   std::printf("model type          %s (%s)\n", model["model_type"].get<std::string>().c_str(),
               model["source"].get<std::string>().c_str());
@@ -156,6 +167,10 @@ void PrintModel(const Json& model) {
     std::printf("max position        %lld\n", static_cast<long long>(model["max_position"].get<int64_t>()));
   }
   std::printf("heads               %d of Q, %d of K\n", model["q_heads"].get<int>(), model["k_heads"].get<int>());
+  if (const Json& weights = model["weights"]; !weights.is_null()) {
+    std::printf("weights             %d tensors of Q and K checked, %zu do not fit, %zu left\n",
+                weights["checked"].get<int>(), weights["mismatches"].size(), weights["left"].size());
+  }
   bool rotary = false;
   for (const Json& kind : model["kinds"]) rotary = rotary || kind["rotary"].get<bool>();
   if (!rotary) {

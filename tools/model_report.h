@@ -6,10 +6,13 @@
 #include <simdrope/io.hpp>
 #include <string>
 
+#include "weight_check.h"
+
 namespace simdrope::tool {
 
 nlohmann::ordered_json Describe(const io::Model& model);
 nlohmann::ordered_json Describe(const io::FamilyInfo& family);
+nlohmann::ordered_json Describe(const WeightCheck& check);
 void PrintModel(const nlohmann::ordered_json& model);  // as Describe gives it
 
 // Wavelength against pair, a line for each kind of layer that rotates.

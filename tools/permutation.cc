@@ -57,6 +57,24 @@ void CheckSizes(const HeadSizes& s) {
   }
 }
 
+RowForm FormOf(RowForm form, const io::Model& model) {
+  switch (form) {
+    case RowForm::kQuery: return model.query_gate ? RowForm::kGatedQuery : form;
+    case RowForm::kBlocks:
+    case RowForm::kGroups:
+    case RowForm::kPartitions:
+    case RowForm::kFused: break;
+    default: return form;
+  }
+  switch (model.qkv_rows) {
+    case io::QkvRows::by_name: break;
+    case io::QkvRows::blocks: return RowForm::kBlocks;
+    case io::QkvRows::groups: return RowForm::kGroups;
+    case io::QkvRows::partitions: return RowForm::kPartitions;
+  }
+  return form;
+}
+
 std::vector<int64_t> SourceRows(const std::string& tensor, RowForm form, int64_t rows, const HeadSizes& sizes,
                                 Pairing from, Pairing to) {
   std::vector<int64_t> in_head = SourceInHead(sizes, from, to);
@@ -74,6 +92,10 @@ std::vector<int64_t> SourceRows(const std::string& tensor, RowForm form, int64_t
     case RowForm::kQuery:
       require_rows(q_heads(), Text(sizes.q_heads, " heads"));
       SetHeads(source, 0, sizes.q_heads, in_head);
+      break;
+    case RowForm::kGatedQuery:
+      require_rows(2 * q_heads(), Text(sizes.q_heads, " heads, each with a gate,"));
+      for (int64_t h = 0; h < sizes.q_heads; ++h) SetHeads(source, 2 * h * head_dim, 1, in_head);
       break;
     case RowForm::kKey:
       require_rows(k_heads(), Text(sizes.k_heads, " heads"));
@@ -113,6 +135,23 @@ std::vector<int64_t> SourceRows(const std::string& tensor, RowForm form, int64_t
       for (int64_t k = 0; k < sizes.k_heads; ++k) SetHeads(source, k * (group + 2) * head_dim, group + 1, in_head);
       break;
     }
+    case RowForm::kPartitions: {
+      constexpr int64_t kParts = 4;
+      const int64_t part = q_heads() / kParts;
+      if (part * kParts != sizes.q_heads || k_heads() != sizes.q_heads) {
+        Fail("tensor ", tensor, ": ", sizes.q_heads, " heads of Q and ", sizes.k_heads, " of K are not ", kParts,
+             " equal parts");
+      }
+      require_rows(3 * sizes.q_heads, Text("3 x ", sizes.q_heads, " heads"));
+      for (int64_t p = 0; p < kParts; ++p) {
+        const int64_t begin = p * 3 * part * head_dim;  // [Q, V, K]
+        SetHeads(source, begin, part, in_head);
+        SetHeads(source, begin + 2 * part * head_dim, part, in_head);
+      }
+      break;
+    }
+    case RowForm::kFused:
+      Fail("tensor ", tensor, ": whether its heads of Q, K and V alternate must be known: --config");
   }
   return source;
 }

@@ -103,7 +103,8 @@ class Planner {
       return;
     }
     if (!uses_rules_) return;
-    const NameMeaning meaning = MeaningOf(entry.name);
+    NameMeaning meaning = MeaningOf(entry.name);
+    meaning.form = FormOf(meaning.form, request_.model);
     switch (meaning.kind) {
       case Kind::kOther: return;
       case Kind::kElsewhere: plan_.left.emplace_back(entry.name, meaning.reason); return;
@@ -120,10 +121,7 @@ class Planner {
   }
 
   const HeadSizes& SizesOf(std::optional<int64_t> layer, const Entry& entry) const {
-    for (const LayerSizes& some : request_.sizes) {
-      if (some.layers.empty()) return some.sizes;
-      if (layer && std::find(some.layers.begin(), some.layers.end(), *layer) != some.layers.end()) return some.sizes;
-    }
+    if (const HeadSizes* sizes = SizesOfLayer(request_.sizes, layer)) return *sizes;
     Fail("tensor ", Quoted(entry.name), ": the config does not tell the head sizes of its layer; say --layer-type");
   }
 
@@ -191,7 +189,8 @@ class Planner {
     Block& block = blocks_[meaning.block];
     block.name = name;
     switch (meaning.form) {
-      case RowForm::kQuery: block.has_query = true; break;
+      case RowForm::kQuery:
+      case RowForm::kGatedQuery: block.has_query = true; break;
       case RowForm::kKey:
       case RowForm::kLatentKey: block.has_key = true; break;
       default: block.has_query = block.has_key = true; break;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "layer_sizes.h"
 #include "permutation.h"
 
 namespace simdrope::tool {
@@ -19,17 +20,12 @@ struct Pattern {
 };
 Pattern ParsePattern(const std::string& text);  // q=NAME or k=NAME
 
-// The sizes of the layers, where a config tells them apart.
-struct LayerSizes {
-  std::vector<int> layers;  // empty: all
-  HeadSizes sizes;
-};
-
 struct PlanRequest {
   Pairing from, to;
   std::vector<LayerSizes> sizes;  // at least one
   std::vector<Pattern> patterns;  // with any of q or k, they stand in place of the known names
   int64_t kv_lora_rank = 0;       // 0: not known
+  io::Model model;                // of --config: what a tensor's rows are, where its name does not say
   bool allow_unpaired = false;    // Q or K may be in another file
 };
 

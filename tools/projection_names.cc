@@ -12,7 +12,6 @@ constexpr std::string_view kPrefixes[] = {
     "",
     "model.",
     "transformer.",
-    "gpt_neox.",
     "language_model.",
     "language_model.model.",
     "model.language_model.",
@@ -29,7 +28,6 @@ constexpr std::string_view kPrefixes[] = {
     "base_model.model.model.language_model.",
     "base_model.model.language_model.model.",
     "base_model.model.transformer.",
-    "base_model.model.gpt_neox.",
 };
 
 struct Rule {
@@ -55,11 +53,22 @@ constexpr Rule kRules[] = {
     // MLA: DeepSeek, MiniCPM 3, Kimi
     {"layers.#.self_attn.", "q_b_proj", RowForm::kQuery},
     {"layers.#.self_attn.", "kv_a_proj_with_mqa", RowForm::kLatentKey},
+    {"layers.#.self_attn.#.", "q_b_proj", RowForm::kQuery},  // LongCat
+    {"layers.#.self_attn.#.", "kv_a_proj_with_mqa", RowForm::kLatentKey},
     // Q, K and V in one
-    {"layers.#.self_attn.", "qkv_proj", RowForm::kBlocks},                      // Phi-3
-    {"layers.#.self_attn.", "W_pack", RowForm::kBlocks},                        // Baichuan
-    {"layers.#.self_attn.", "query_key_value", RowForm::kGroups},               // Persimmon
-    {"layers.#.attention.", "query_key_value", RowForm::kGroups},               // GPT-NeoX
+    {"layers.#.self_attn.", "qkv_proj", RowForm::kBlocks},                  // Phi-3
+    {"layers.#.self_attn.", "W_pack", RowForm::kBlocks},                    // Baichuan
+    {"layers.#.self_attn.", "query_key_value", RowForm::kGroups},           // Persimmon, Phi-3 small
+    {"gpt_neox.layers.#.attention.", "query_key_value", RowForm::kGroups},  // GPT-NeoX
+    {"layers.#.attention.", "query_key_value", RowForm::kFused},            // GPT-NeoX alone, Ling
+    {"layers.#.attn.", "Wqkv", RowForm::kBlocks},                           // ModernBERT
+    {"layers.#.attn.", "qkv_proj", RowForm::kBlocks},                       // OpenELM
+    {"encoder.layers.#.attn.", "Wqkv", RowForm::kBlocks},                   // nomic-bert
+    {"layers.#.mixer.", "Wqkv", RowForm::kBlocks},                          // phi-msft
+    {"h.#.mixer.", "Wqkv", RowForm::kBlocks},
+    {"blocks.#.norm_attn_norm.attn.", "Wqkv", RowForm::kBlocks},                // DBRX
+    {"h.#.attn.", "qkv_proj", RowForm::kPartitions},                            // CodeGen
+    {"encoder.layer.#.attention.", "qkv_proj", RowForm::kBlocks},               // GTE
     {"layers.#.attention.", "wqkv", RowForm::kGroups},                          // InternLM 2
     {"h.#.self_attention.", "query_key_value", RowForm::kGroups},               // Falcon
     {"h.#.attn.", "c_attn", RowForm::kBlocks},                                  // Qwen 1

@@ -149,12 +149,25 @@ struct Origin {
   std::string why;
 };
 
+// How a tensor that holds Q, K and V has its rows.
+enum class QkvRows {
+  by_name,    // nothing is known beyond the tensor's name
+  blocks,     // all heads of Q, all of K, all of V
+  groups,     // for each head of K: its heads of Q, itself, its head of V
+  partitions  // four parts, each of them Q, V and K of a quarter of the heads (CodeGen)
+};
+
 struct Model {
   std::string model_type;  // "llama", "qwen2_vl", ...; GGUF: general.architecture
   std::string source;      // "config.json" or "gguf"
   int64_t max_position = 0;
   int q_heads = 0;
   int k_heads = 0;
+  // Heads of each layer, where layers differ and the file tells them; 0: untold. Else empty.
+  std::vector<int> q_heads_of_layer, k_heads_of_layer;
+  int kv_lora_rank = 0;  // latent attention: rows of kv_a_proj before the rotated ones; 0: none, or untold
+  QkvRows qkv_rows = QkvRows::by_name;
+  bool query_gate = false;       // each head of q_proj has a gate as wide as itself after it
   std::vector<LayerRope> ropes;  // at least one
   // RoPEs beside the language model's layers, their layer_type saying whose: "indexer" (of sparse attention),
   // "vision_config", "audio_config", ...
@@ -182,6 +195,16 @@ SIMDROPE_API Result<Model> read_hf_config(const std::string& path, const ReadOpt
 SIMDROPE_API Result<Model> read_gguf(const std::string& path, const ReadOptions& options = {});
 // Either, by what the file begins with.
 SIMDROPE_API Result<Model> read_model(const std::string& path, const ReadOptions& options = {});
+
+// Name and extents of a tensor, rows first.
+struct TensorShape {
+  std::string name;
+  std::vector<int64_t> shape;
+  std::string file;
+  bool packed = false;  // its elements are packed, so that the extents say nothing of rows
+};
+// Of all tensors of a .safetensors or .gguf file, or of the .safetensors files in a folder, which may have none.
+SIMDROPE_API Result<std::vector<TensorShape>> read_shapes(const std::string& path);
 
 // A known model type or architecture.
 struct FamilyInfo {

@@ -1,6 +1,6 @@
 // The rows of GGUF. Sources: llama_model_rope_type and src/models/<architecture>.cpp of
-// github.com/ggml-org/llama.cpp (2026-08); names from gguf-py/gguf/constants.py. Keys are without the
-// architecture's prefix.
+// github.com/ggml-org/llama.cpp, most of them as of August 2026, the draft models (dflash) as of September 2026; names
+// from gguf-py/gguf/constants.py. Keys are without the architecture's prefix.
 #include "io/family.h"
 
 namespace simdrope::io {
@@ -15,12 +15,10 @@ constexpr Family kGgufFamilies[] = {
     {.names = "apertus bailingmoe2 bitnet codeshell cogvlm dbrx dots1 dream eurobert exaone falcon falcon-h1 "
               "gemma gemma2 gpt-oss gptneox grok grovemoe hunyuan-dense hunyuan-moe hy_v3 jais2 jina-bert-v3 "
               "laguna lfm2 lfm2moe llada-moe mimo2 minicpm3 minimax-m2 minimax-m3 nemotron nomic-bert "
-              "nomic-bert-moe olmoe openelm orion pangu-embedded phi2 phi3 phimoe plamo plamo2 plamo3 qwen "
-              "qwen2 qwen2moe qwen3 qwen3moe qwen3next rnd1 seed_oss stablelm starcoder2 talkie"},
+              "nomic-bert-moe olmoe openelm orion pangu-embedded phi2 phi3 phimoe plamo plamo2 qwen "
+              "qwen2 qwen2moe qwen3 qwen3moe rnd1 seed_oss stablelm starcoder2 talkie"},
     {.names = "paddleocr qwen2vl", .layout = SIMDROPE_AXES_SECTIONS, .axes = GgufAxes::always},
-    {.names = "qwen35 qwen35moe qwen3tts qwen3vl qwen3vlmoe",
-     .layout = SIMDROPE_AXES_INTERLEAVED,
-     .axes = GgufAxes::always},
+    {.names = "qwen3tts qwen3vl qwen3vlmoe", .layout = SIMDROPE_AXES_INTERLEAVED, .axes = GgufAxes::always},
     {.names = "arwkv7 bert bloom clip gpt2 jais jamba jina-bert-v2 kimi-linear mamba mamba2 mpt nemotron_h "
               "nemotron_h_moe refact rwkv6 rwkv6qwen2 rwkv7 starcoder t5 t5encoder wavtokenizer-dec",
      .answer = Answer::no_rope,
@@ -49,6 +47,9 @@ constexpr Family kGgufFamilies[] = {
                  .theta = 160000.0,
                  .theta_keys = "attention.compress_rope_freq_base",
                  .attention_factor = 1}}}},
+    {.names = "dflash",
+     .note = "draft models; those with hyper-connections are DeepSeek V4's",
+     .switches = {{{"hyper_connection.count", Switch::When::is_not, "null", "deepseek4"}}}},
     {.names = "exaone-moe", .period = {4}, .kinds = {{{.type = "full_attention", .rotates = Kind::Rotates::no}}}},
     {.names = "exaone4",
      .period = {4},
@@ -105,6 +106,12 @@ constexpr Family kGgufFamilies[] = {
      .period = {4},
      .kinds = {{{.type = "sliding_attention", .unscaled = true}}},
      .needs_window = true},
+    {.names = "plamo3",
+     .period = {8},
+     .kinds = {{{.type = "sliding_attention", .theta = 10000.0, .unscaled = true}}},
+     .needs_window = true},
+    {.names = "qwen35 qwen35moe", .query_gate = true, .layout = SIMDROPE_AXES_INTERLEAVED, .axes = GgufAxes::always},
+    {.names = "qwen3next", .query_gate = true},
     {.names = "smallthinker",
      .layer_types = false,
      .period = {4, "no_rope", "rope", Period::Phase::first},

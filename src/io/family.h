@@ -61,9 +61,12 @@ struct Kind {
   double fraction = 0;            // GGUF: of rope.dimension_count; 0: all of it
   int32_t head_dim = 0;           // 0: the model's
   std::string_view head_dim_key{};
-  std::string_view rope{};      // its entry of rope_parameters where the file has none, as JSON
-  std::string_view entry{};     // how rope_parameters calls it, if not by `type`
-  double attention_factor = 0;  // unless the file gives one; 0: what the scaling prescribes
+  std::string_view rope{};         // its entry of rope_parameters where the file has none, as JSON
+  std::string_view entry{};        // how rope_parameters calls it, if not by `type`
+  std::string_view q_heads_key{};  // "": as many heads as the model says
+  std::string_view k_heads_key{};
+  std::string_view k_heads_if{};  // a key that must be true for k_heads_key to count; "": none
+  double attention_factor = 0;    // unless the file gives one; 0: what the scaling prescribes
 };
 
 // A key that decides that a model has no RoPE, or is read as another family.
@@ -83,6 +86,7 @@ struct Sizes {
   int32_t heads = 0;
   int32_t layers = 0;
   int64_t max_position = 0;
+  int32_t k_heads = 0;  // 0: as many as `heads`
 };
 
 struct Family {
@@ -104,6 +108,9 @@ struct Family {
   std::string_view requires_key{};  // without it nothing is known
   std::string_view keys{};          // its own names of keys: "rope_theta=rotary_embedding_base ..."
   std::string_view text{};          // model_type of a nested language model that does not say it
+  // The rows of its projections.
+  QkvRows qkv_rows = QkvRows::by_name;
+  bool query_gate = false;
   // How layers are told apart, and what that means.
   LayerList list{};
   bool layer_types = true;  // whether the key layer_types tells which layers rotate

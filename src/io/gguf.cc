@@ -74,8 +74,17 @@ class GgufReader {
     if (family_->answer == Answer::no_rope) {
       return "architecture " + model_.model_type + ": " + std::string(family_->note);
     }
-    for (const Switch& each : family_->switches) {
+    const Family& named = *family_;
+    for (const Switch& each : named.switches) {
       if (each.key.empty()) continue;
+      if (!each.as.empty()) {  // the key's presence decides
+        if (!file_.integers(key(each.key))) continue;
+        const Family* other = families_.find(FileType::gguf, each.as);
+        if (other == nullptr) reject("architecture ", in_quotes(each.as), " is not known");
+        note("family", "key " + in_quotes(key(each.key)) + ": read as architecture " + std::string(each.as));
+        family_ = other;
+        continue;
+      }
       const std::optional<bool> value = file_.boolean(key(each.key));
       if (value && (*value ? "true" : "false") == each.value) {
         return "key " + in_quotes(key(each.key)) + " is " + std::string(each.value);
@@ -93,19 +102,23 @@ class GgufReader {
     if (value > (1 << 24)) reject("key ", in_quotes(key(name)), " is ", value, ", beyond 2^24");
     return static_cast<int32_t>(value);
   }
-  // A count that may differ from layer to layer: the largest.
-  int32_t largest(std::string_view name, int32_t otherwise) {
+  // A count that may differ from layer to layer: the largest, and then all of them in `of_layer`.
+  int32_t largest(std::string_view name, int32_t otherwise, std::vector<int>& of_layer) {
     const std::optional<std::vector<int64_t>> counts = file_.integers(key(name));
     if (!counts || counts->empty()) return otherwise;
     const int64_t most = *std::max_element(counts->begin(), counts->end());
-    if (most < 0 || most > (1 << 24)) reject("key ", in_quotes(key(name)), " is ", most);
+    const int64_t least = *std::min_element(counts->begin(), counts->end());
+    if (least < 0 || most > (1 << 24)) reject("key ", in_quotes(key(name)), " is ", least < 0 ? least : most);
+    if (least != most) of_layer.assign(counts->begin(), counts->end());
     return static_cast<int32_t>(most);
   }
 
   void read_sizes() {
     model_.max_position = file_.integer(key("context_length")).value_or(0);
-    model_.q_heads = largest("attention.head_count", 0);
-    model_.k_heads = largest("attention.head_count_kv", model_.q_heads);
+    model_.q_heads = largest("attention.head_count", 0, model_.q_heads_of_layer);
+    model_.k_heads = largest("attention.head_count_kv", model_.q_heads, model_.k_heads_of_layer);
+    model_.kv_lora_rank = small("attention.kv_lora_rank", 0);
+    model_.query_gate = family_->query_gate;
     layer_count_ = file_.integer(key("block_count")).value_or(0);
     if (layer_count_ > kMaxLayers) reject("key ", in_quotes(key("block_count")), " is ", layer_count_);
     const int32_t width = small("embedding_length", 0);

@@ -21,7 +21,7 @@ size_t fixed_size(uint32_t type) {
 
 }  // namespace
 
-GgufFile::GgufFile(Bytes file) : file_(file) {
+GgufFile::GgufFile(Bytes file, bool with_extents) : file_(file) {
   if (!text_of(file_).starts_with("GGUF")) reject("byte 0: not a GGUF file");
   at_ = 4;
   const auto version = take<uint32_t>("the version");
@@ -30,7 +30,7 @@ GgufFile::GgufFile(Bytes file) : file_(file) {
   const auto tensors = take<uint64_t>("the number of tensors");
   const auto values = take<uint64_t>("the number of keys");
   read_values(values);
-  read_tensors(tensors);
+  read_tensors(tensors, with_extents);
 
   const int64_t alignment = integer("general.alignment").value_or(32);
   if (alignment < 1 || alignment > (1 << 20) || (alignment & (alignment - 1)) != 0) {
@@ -107,22 +107,25 @@ void GgufFile::read_values(uint64_t count) {
   if (twice != values_.end()) reject("key ", in_quotes(twice->key), " appears twice");
 }
 
-void GgufFile::read_tensors(uint64_t count) {
+void GgufFile::read_tensors(uint64_t count, bool with_extents) {
   for (uint64_t i = 0; i < count; ++i) {
     Tensor tensor{take_string("a tensor's name"), 1, 0, 0, 0};
     tensor.dimensions = take<uint32_t>("a tensor's number of dimensions");
     if (tensor.dimensions > kMaxDimensions) {
       reject("tensor ", in_quotes(tensor.name), ": ", tensor.dimensions, " dimensions");
     }
+    std::vector<int64_t> shape(tensor.dimensions);
     for (uint32_t d = 0; d < tensor.dimensions; ++d) {
       const auto extent = take<uint64_t>("a tensor's extent");
       if (extent > static_cast<uint64_t>(INT64_MAX) ||
           __builtin_mul_overflow(tensor.elements, static_cast<int64_t>(extent), &tensor.elements)) {
         reject("tensor ", in_quotes(tensor.name), ": its extents overflow");
       }
+      shape[tensor.dimensions - 1 - d] = static_cast<int64_t>(extent);
     }
     tensor.type = take<uint32_t>("a tensor's type");
     tensor.offset = take<uint64_t>("a tensor's offset");
+    if (with_extents) extents_.push_back({tensor.name, std::move(shape)});
     if (!tensor.name.starts_with("rope_")) continue;
     for (const Tensor& other : tensors_) {
       if (other.name == tensor.name) reject("tensor ", in_quotes(tensor.name), " appears twice");

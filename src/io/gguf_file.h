@@ -20,7 +20,7 @@ namespace simdrope::io {
 class GgufFile {
  public:
   // `file` must outlive this.
-  explicit GgufFile(Bytes file);
+  explicit GgufFile(Bytes file, bool with_extents = false);
 
   // Absent: none. Another type than asked for, and a negative or non-integral count, are rejected.
   std::optional<int64_t> integer(std::string_view key);
@@ -31,6 +31,13 @@ class GgufFile {
   std::optional<std::vector<int64_t>> integers(std::string_view key);
   // A one-dimensional F32 tensor.
   std::optional<std::vector<double>> tensor(std::string_view name) const;
+
+  struct Extents {
+    std::string_view name;
+    std::vector<int64_t> shape;  // rows first
+  };
+  // Of all tensors, in the order of the file.
+  const std::vector<Extents>& extents() const { return extents_; }
 
   // Keys that begin with `prefix` and were never asked for.
   std::vector<std::string> unread(std::string_view prefix) const;
@@ -51,7 +58,7 @@ class GgufFile {
   };
 
   void read_values(uint64_t count);
-  void read_tensors(uint64_t count);
+  void read_tensors(uint64_t count, bool with_extents);
   template <class T>
   T take(const char* what);
   std::string_view take_string(const char* what);
@@ -67,6 +74,7 @@ class GgufFile {
   size_t at_ = 0;
   std::vector<Value> values_;    // sorted by key
   std::vector<Tensor> tensors_;  // those about RoPE
+  std::vector<Extents> extents_;
   size_t data_at_ = 0;
   std::set<std::string, std::less<>> read_;
 };

@@ -208,7 +208,10 @@ class ConfigReader {
     const int32_t heads = head_count();
     const std::string heads_from = keys_.last().empty() ? class_default() : "key " + keys_.last();
     model_.q_heads = heads;
-    model_.k_heads = small({"num_key_value_heads", "num_kv_heads", "n_head_kv"}, heads);
+    model_.qkv_rows = family_->qkv_rows;
+    model_.query_gate = family_->query_gate && keys_.boolean({"attn_output_gate"}).value_or(true);
+    model_.kv_lora_rank = small({"kv_lora_rank"}, 0);
+    model_.k_heads = k_head_count(heads);
     if (attention_) model_.k_heads = static_cast<int>(attention_->integer({"kv_n_heads"}).value_or(heads));
     if (keys_.boolean({"multi_query_attention"}).value_or(false)) {
       model_.k_heads = small({"multi_query_group_num"}, model_.k_heads);
@@ -252,6 +255,16 @@ class ConfigReader {
     note("head_dim", from);
     context_.head_dim = head_dim;
     read_head_dims_by_layer();
+  }
+
+  // Of one layer as of another, unless read_heads_of_layers finds them listed.
+  int32_t k_head_count(int32_t heads) {
+    const Json* listed = keys_.any("num_kv_heads");
+    if (listed != nullptr && listed->is_array()) return heads;
+    // The class's default belongs to a class's default number of heads.
+    const Sizes& sizes = family_->sizes;
+    const int32_t otherwise = sizes.k_heads != 0 && !keys_.has_null("num_key_value_heads") ? sizes.k_heads : heads;
+    return small({"num_key_value_heads", "num_kv_heads", "n_head_kv", "num_attention_groups"}, otherwise);
   }
 
   // Gemma 4 saves the head_dim of its full-attention layers so.
@@ -363,8 +376,71 @@ class ConfigReader {
       read_flat(*rope, path, found.kinds);
     }
     name_apart();
+    read_heads_of_layers();
     merge_alike();
     read_temperature_of_nope_layers();
+  }
+
+  // Heads that differ from layer to layer: listed, or those of a kind.
+  void read_heads_of_layers() {
+    const auto read = [&](Keys::Names lists, std::string_view Kind::*key, int all, std::vector<int>& heads) {
+      for (const std::string_view name : lists) {
+        const Json* list = keys_.any(name);
+        if (list == nullptr || !list->is_array()) continue;
+        const std::vector<double> counts = keys_.numbers({name}).value();
+        for (const double count : counts) heads.push_back(head_number(name, count));
+        return;
+      }
+      for (const LayerRope& rope : model_.ropes) {
+        const Kind* differs = family_->kind(rope.layer_type);
+        if (differs == nullptr) continue;
+        const bool counts = key != &Kind::k_heads_key || differs->k_heads_if.empty() ||
+                            keys_.boolean({differs->k_heads_if}).value_or(false);
+        const int own = counts ? heads_by_key(differs->*key).value_or(all) : all;
+        if (own == all || rope.layers.empty()) continue;
+        heads.resize(std::max(heads.size(), static_cast<size_t>(rope.layers.back()) + 1), all);
+        for (const int layer : rope.layers) heads[static_cast<size_t>(layer)] = own;
+      }
+    };
+    read({"num_attention_heads_per_layer", "num_query_heads"}, &Kind::q_heads_key, model_.q_heads,
+         model_.q_heads_of_layer);
+    read({"num_key_value_heads_per_layer", "num_kv_heads"}, &Kind::k_heads_key, model_.k_heads,
+         model_.k_heads_of_layer);
+    if (const Json* blocks = keys_.array("block_configs")) read_head_groups(*blocks);
+  }
+
+  // Nemotron-NAS: {"attention": {"n_heads_in_group": 8, ...}} for each layer; null where it has no attention.
+  void read_head_groups(const Json& blocks) {
+    for (const Json& block : blocks) {
+      const auto attention = block.is_object() ? block.find("attention") : block.end();
+      double group = 0;
+      if (block.is_object() && attention != block.end() && attention->is_object()) {
+        group = Keys(*attention, keys_.path() + "block_configs.attention.").number({"n_heads_in_group"}).value_or(0);
+      }
+      model_.k_heads_of_layer.push_back(group >= 1 ? static_cast<int>(model_.q_heads / group) : 0);
+    }
+  }
+
+  int head_number(std::string_view key, double count) {
+    if (!(count >= 0 && count <= (1 << 24)) || count != std::floor(count)) {
+      reject("key ", keys_.path_of(key), " has ", count, ", no number of heads");
+    }
+    return static_cast<int>(count);
+  }
+
+  // "object.key" is a key of an object.
+  std::optional<int> heads_by_key(std::string_view key) {
+    if (key.empty()) return std::nullopt;
+    const size_t dot = key.find('.');
+    if (dot == std::string_view::npos) {
+      const int32_t heads = small({key}, 0);
+      return heads != 0 ? std::optional<int>(heads) : std::nullopt;
+    }
+    const Json* object = keys_.object(key.substr(0, dot));
+    if (object == nullptr) return std::nullopt;
+    const std::string_view name = key.substr(dot + 1);
+    const auto value = Keys(*object, keys_.path() + std::string(key.substr(0, dot + 1))).number({name});
+    return value ? std::optional<int>(head_number(key, *value)) : std::nullopt;
   }
 
   void read_by_layer_type(const Json& rope, const std::string& path, std::vector<LayerKind>& kinds) {
@@ -483,7 +559,8 @@ class ConfigReader {
     if (kind.fraction != 0) context.rotary_fraction = kind.fraction;
     Keys keys(rope, path);
     Config config = read_hf_rope(keys, context);
-    if (differs != nullptr && differs->attention_factor != 0 && config.scaling.attention_factor == 0) {
+    if (differs != nullptr && differs->attention_factor != 0 && config.scaling.attention_factor == 0 &&
+        !config.scaling.attention_factor_given) {
       config.scaling.attention_factor = differs->attention_factor;
     }
     note(fact(kind.name, "theta"), rope.contains("rope_theta") ? "key " + keys.path_of("rope_theta") : theta_from);

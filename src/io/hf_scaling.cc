@@ -81,6 +81,13 @@ void read_dynamic(Keys& rope, const HfContext& context, simdrope_scaling& s) {
   }
 }
 
+// An explicit 0 counts, as in transformers.
+void read_attention_factor(Keys& rope, simdrope_scaling& s) {
+  const std::optional<double> given = rope.number({"attention_factor"});
+  s.attention_factor = given.value_or(0);
+  s.attention_factor_given = given == 0.0;
+}
+
 void read_yarn(Keys& rope, const HfContext& context, simdrope_scaling& s) {
   s.type = SIMDROPE_SCALING_YARN;
   s.original_max_position = original_length(rope, context, "yarn");
@@ -90,7 +97,7 @@ void read_yarn(Keys& rope, const HfContext& context, simdrope_scaling& s) {
   } else if (context.max_position != 0 && s.original_max_position != 0) {
     s.factor = static_cast<double>(context.max_position) / static_cast<double>(s.original_max_position);
   }
-  s.attention_factor = rope.number({"attention_factor"}).value_or(0);
+  read_attention_factor(rope, s);
   s.beta_fast = rope.number({"beta_fast"}).value_or(0);
   s.beta_slow = rope.number({"beta_slow"}).value_or(0);
   s.truncate = rope.boolean({"truncate"}).value_or(true);
@@ -147,7 +154,7 @@ void read_longrope(Keys& rope, const HfContext& context, int32_t pairs, Config& 
   s.original_max_position = original_length(rope, context, "longrope");
   s.max_position = context.max_position;
   s.factor = rope.number({"factor"}).value_or(0);
-  s.attention_factor = rope.number({"attention_factor"}).value_or(0);
+  read_attention_factor(rope, s);
   s.short_mscale = rope.number({"short_mscale"}).value_or(0);
   s.long_mscale = rope.number({"long_mscale"}).value_or(0);
 }

@@ -115,7 +115,7 @@ Real Scaled(const simdrope_config& config, int pairs, int pair, Real inv_freq) {
 Real YarnMagnitude(Real factor, Real mscale) { return factor <= 1 ? 1 : 0.1L * mscale * std::log(factor) + 1; }
 
 Real AttentionFactorOf(const simdrope_scaling& s) {
-  if (s.attention_factor > 0) return s.attention_factor;
+  if (s.attention_factor > 0 || s.attention_factor_given) return s.attention_factor;
   if (s.type == SIMDROPE_SCALING_YARN) {
     const Real factor = FactorOf(s, 1);
     if (s.mscale > 0 && s.mscale_all_dim > 0) {

@@ -255,6 +255,11 @@ const NamedCase kNames[] = {
      {64, 3},
      [] { return Heads(0, 3) + Same(24, 8) + Heads(32, 3) + Same(56, 8); }},
     {"model.layers.3.self_attn.q_b_proj.weight", {32, 3}, [] { return Heads(0, 4); }},
+    {"model.layers.3.self_attn.0.q_b_proj.weight", {32, 3}, [] { return Heads(0, 4); }},
+    {"model.layers.3.attn.Wqkv.weight", {64, 3}, [] { return Heads(0, 6) + Same(48, 16); }},
+    {"transformer.encoder.layers.3.self_attention.query_key_value.bias",
+     {64},
+     [] { return Heads(0, 6) + Same(48, 16); }},
     // Adapters
     {"base_model.model.model.layers.3.self_attn.q_proj.lora_A.weight", {2, 3}, [] { return std::string("="); }},
     {"base_model.model.model.layers.3.self_attn.q_proj.lora_A.weight", {8, 3}, [] { return std::string("="); }},
@@ -278,6 +283,7 @@ const NamedCase kNames[] = {
     {"xmodel.layers.3.self_attn.q_proj.weight", {32, 3}, [] { return std::string(); }},
     {"model.layers.x.self_attn.q_proj.weight", {32, 3}, [] { return std::string(); }},
     {"model.layers.-3.self_attn.q_proj.weight", {32, 3}, [] { return std::string(); }},
+    {"model.layers.3.attention.query_key_value.weight", {64, 3}, [] { return std::string(); }},
     {"transformer.h.3.attn.in_proj_weight", {64, 3}, [] { return std::string(); }},
     {"encoder.layer.3.attention.self.query.weight", {32, 3}, [] { return std::string(); }},
     // Refused by shape
@@ -291,6 +297,85 @@ const NamedCase kNames[] = {
     {"model.layers.3.self_attn.kv_a_proj_with_mqa.weight", {24, 3}, [] { return std::string(); }},
     {"model.layers.3.self_attn.q_proj.weight_scale_inv", {4, 1}, [] { return std::string(); }},
 };
+
+// What the config's family says of rows that no name tells.
+TEST_CASE("permute: a family's rows, by its config") {
+  struct FamilyCase {
+    const char* config;
+    const char* name;
+    std::vector<int64_t> shape;
+    std::string rows;
+  };
+  const char* bailing = R"({"model_type": "bailing_moe", "head_dim": 8, "num_attention_heads": 4,
+                            "num_key_value_heads": 2})";
+  const char* next = R"({"model_type": "qwen3_next", "head_dim": 8, "num_attention_heads": 2, "hidden_size": 64,
+                         "num_key_value_heads": 2, "partial_rotary_factor": 1.0, "num_hidden_layers": 4})";
+  const FamilyCase cases[] = {
+      {bailing, "model.layers.3.attention.query_key_value.weight", {64, 3}, Heads(0, 6) + Same(48, 16)},
+      {bailing, "model.layers.3.attention.query_key_value.bias", {64}, Heads(0, 6) + Same(48, 16)},
+      {R"({"model_type": "gpt_neox", "hidden_size": 32, "num_attention_heads": 4, "rotary_pct": 1.0})",
+       "layers.3.attention.query_key_value.weight",
+       {96, 3},
+       Heads(0, 2) + Same(16, 8) + Heads(24, 2) + Same(40, 8) + Heads(48, 2) + Same(64, 8) + Heads(72, 2) +
+           Same(88, 8)},
+      {next, "model.layers.3.self_attn.q_proj.weight", {32, 3}, Heads(0, 1) + Same(8, 8) + Heads(16, 1) + Same(24, 8)},
+      {next, "model.layers.3.self_attn.q_norm.weight", {8}, Heads(0, 1)},
+      {next, "model.layers.3.self_attn.k_proj.bias", {16}, Heads(0, 2)},
+      // Four parts of Q, V and K of one head each.
+      {R"({"model_type": "codegen", "n_embd": 32, "n_head": 4, "rotary_dim": 8})",
+       "transformer.h.3.attn.qkv_proj.weight",
+       {96, 3},
+       Heads(0, 1) + Same(8, 8) + Heads(16, 2) + Same(32, 8) + Heads(40, 2) + Same(56, 8) + Heads(64, 2) + Same(80, 8) +
+           Heads(88, 1)},
+      {R"({"model_type": "deepseek_v3", "num_attention_heads": 2, "kv_lora_rank": 5, "qk_nope_head_dim": 8,
+           "qk_rope_head_dim": 8})",
+       "model.layers.3.self_attn.kv_a_proj_with_mqa.weight",
+       {13, 3},
+       Same(0, 5) + Heads(5, 1)},
+      {R"({"model_type": "gemma4_text", "num_hidden_layers": 6, "num_attention_heads": 2, "num_key_value_heads": 2,
+           "num_global_key_value_heads": 1, "attention_k_eq_v": true, "head_dim": 8, "global_head_dim": 8})",
+       "model.layers.5.self_attn.k_proj.weight",
+       {8, 3},
+       Heads(0, 1)},
+      {R"({"model_type": "decilm", "hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 4,
+           "num_key_value_heads_per_layer": [4, 1, 1, 2]})",
+       "model.layers.3.self_attn.k_proj.weight",
+       {16, 3},
+       Heads(0, 2)},
+  };
+  const Folder folder;
+  for (const FamilyCase& one : cases) {
+    CAPTURE(one.config);
+    CAPTURE(one.name);
+    WriteText(folder / "config.json", one.config);
+    Model model;
+    model.Add(one.name, io::ElementType::u16, one.shape);
+    model.Write(folder / "a.safetensors");
+    const Arguments call = {"permute",
+                            "--from",
+                            "interleaved",
+                            "--to",
+                            "half",
+                            folder / "a.safetensors",
+                            "--out",
+                            folder / "b.safetensors",
+                            "--config",
+                            folder / "config.json",
+                            "--allow-unpaired"};
+    const Outcome outcome = Run(call);
+    REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
+    const io::Array before = model.arrays.back(), after = Tensor(folder / "b.safetensors", one.name);
+    REQUIRE(static_cast<int64_t>(one.rows.size()) == one.shape[0]);
+    const size_t row = before.bytes.size() / one.rows.size();
+    for (size_t r = 0; r < one.rows.size(); ++r) {
+      const size_t source = static_cast<unsigned char>(one.rows[r]);
+      CAPTURE(r);
+      CHECK(std::equal(after.bytes.begin() + static_cast<long>(r * row),
+                       after.bytes.begin() + static_cast<long>((r + 1) * row),
+                       before.bytes.begin() + static_cast<long>(source * row)));
+    }
+  }
+}
 
 TEST_CASE("permute: what each name means") {
   const Folder folder;

@@ -1,17 +1,11 @@
 #include "catalogue.h"
 
+#include "longrope_lists.h"
+
 namespace {
 
-std::string repeated(const char* number, int count) {
-  std::string list = "[";
-  for (int i = 0; i < count; ++i) list += std::string(i == 0 ? "" : ", ") + number;
-  return list + "]";
-}
-
-// The lists of LongRoPE, at their right length; the published numbers are not repeated here.
-std::string longrope(int pairs, const char* type) {
-  return R"("rope_scaling": {"type": ")" + std::string(type) + R"(", "short_factor": )" + repeated("1.25", pairs) +
-         R"(, "long_factor": )" + repeated("24.5", pairs) + "}";
+std::string longrope(const char* lists, const char* type, const char* more = "") {
+  return R"("rope_scaling": {"type": ")" + std::string(type) + R"(", )" + more + lists + "}";
 }
 
 constexpr simdrope_pairing kHalf = SIMDROPE_HALF;
@@ -194,27 +188,51 @@ const std::vector<CatalogueEntry> kCatalogue = {
          "rope_scaling": null, "rope_theta": 10000.0, "sliding_window": 2047})",
      "",
      {{"", kHalf, 96, 96, 10000}}},
-    {"microsoft/Phi-3.5-mini-instruct",
+    {"microsoft/Phi-3-mini-128k-instruct",
      R"({"model_type": "phi3", "hidden_size": 3072, "num_attention_heads": 32, "num_key_value_heads": 32,
          "num_hidden_layers": 32, "max_position_embeddings": 131072, "original_max_position_embeddings": 4096,
          "rope_theta": 10000.0, )" +
-         longrope(48, "longrope") + "}",
+         longrope(kPhi3Mini, "longrope") + "}",
      "",
      {{"", kHalf, 96, 96, 10000, SIMDROPE_SCALING_LONGROPE}}},
     {"microsoft/Phi-3-mini-128k-instruct, as first published",
      R"({"model_type": "phi3", "hidden_size": 3072, "num_attention_heads": 32, "num_key_value_heads": 32,
          "num_hidden_layers": 32, "max_position_embeddings": 131072, "original_max_position_embeddings": 4096,
          "rope_theta": 10000.0, )" +
-         longrope(48, "su") + "}",
+         longrope(kPhi3MiniSu, "su") + "}",
      "",
      {{"", kHalf, 96, 96, 10000, SIMDROPE_SCALING_LONGROPE}}},
+    {"microsoft/Phi-3.5-vision-instruct",
+     R"({"model_type": "phi3_v", "hidden_size": 3072, "num_attention_heads": 32, "num_key_value_heads": 32,
+         "num_hidden_layers": 32, "max_position_embeddings": 131072, "original_max_position_embeddings": 4096,
+         "rope_theta": 10000.0, )" +
+         longrope(kPhi35Vision, "su") + "}",
+     "",
+     {{"", kHalf, 96, 96, 10000, SIMDROPE_SCALING_LONGROPE}}},
+    {"microsoft/Phi-3.5-MoE-instruct",
+     R"({"model_type": "phimoe", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8,
+         "num_hidden_layers": 32, "max_position_embeddings": 131072, "original_max_position_embeddings": 4096,
+         "rope_theta": 10000.0, )" +
+         longrope(kPhi35Moe, "longrope",
+                  R"("short_mscale": 1.243163121016122, "long_mscale": 1.243163121016122,
+                     "original_max_position_embeddings": 4096, )") +
+         "}",
+     "",
+     {{"", kHalf, 128, 128, 10000, SIMDROPE_SCALING_LONGROPE}}},
     {"microsoft/Phi-4-mini-instruct",
      R"({"model_type": "phi3", "hidden_size": 3072, "num_attention_heads": 24, "num_key_value_heads": 8,
          "num_hidden_layers": 32, "max_position_embeddings": 131072, "original_max_position_embeddings": 4096,
          "partial_rotary_factor": 0.75, "rope_theta": 10000.0, )" +
-         longrope(48, "longrope") + "}",
+         longrope(kPhi4Mini, "longrope") + "}",
      "",
      {{"", kHalf, 128, 96, 10000, SIMDROPE_SCALING_LONGROPE}}},
+    {"openbmb/MiniCPM3-4B",
+     R"({"model_type": "minicpm3", "hidden_size": 2560, "num_attention_heads": 40, "num_key_value_heads": 40,
+         "num_hidden_layers": 62, "max_position_embeddings": 32768, "q_lora_rank": 768, "kv_lora_rank": 256,
+         "qk_nope_head_dim": 64, "qk_rope_head_dim": 32, )" +
+         longrope(kMiniCpm3, "longrope", R"("original_max_position_embeddings": 32768, )") + "}",
+     "",
+     {{"", kHalf, 96, 32, 10000, SIMDROPE_SCALING_LONGROPE, 0, 64}}},
     {"microsoft/phi-4",
      R"({"model_type": "phi3", "hidden_size": 5120, "num_attention_heads": 40, "num_key_value_heads": 10,
          "num_hidden_layers": 40, "max_position_embeddings": 16384, "original_max_position_embeddings": 16384,

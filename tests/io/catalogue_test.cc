@@ -2,9 +2,36 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <nlohmann/json.hpp>
 #include <simdrope/io.hpp>
 
 namespace io = simdrope::io;
+
+namespace {
+
+// Within the trained length each frequency is divided by its entry of the published short list, beyond it of the long.
+void check_longrope(const io::LayerRope& rope, const std::string& json) {
+  const nlohmann::json published = nlohmann::json::parse(json)["rope_scaling"];
+  simdrope::Config config = rope.config;
+  for (const char* list : {"short_factor", "long_factor"}) {
+    CAPTURE(list);
+    config.scaling.seq_len = list[0] == 's' ? 0 : config.scaling.original_max_position + 1;
+    const auto compiled = simdrope::Rope::create(config);
+    REQUIRE(compiled.ok());
+    const simdrope_rope_info info = compiled->info();
+    REQUIRE(published[list].size() == static_cast<size_t>(info.pairs));
+    double first = 0;
+    for (int i = 0; i < info.pairs; ++i) {
+      const double factor = published[list][static_cast<size_t>(i)].get<double>();
+      first = i == 0 ? factor : first;
+      CHECK(info.inv_freq[i] == doctest::Approx(std::pow(config.theta, -2.0 * i / info.rotary_dim) / factor));
+    }
+    if (list[0] == 'l') CHECK(published[list].back().get<double>() != first);  // no made-up list of one number
+  }
+}
+
+}  // namespace
 
 TEST_CASE("catalogue: every published config means what is known of its model") {
   for (const CatalogueEntry& entry : kCatalogue) {
@@ -32,6 +59,7 @@ TEST_CASE("catalogue: every published config means what is known of its model") 
       CHECK(rope->config.scaling.type == expected.scaling);
       CHECK(rope->config.scaling.factor == expected.factor);
       CHECK(static_cast<int>(rope->layers.size()) == expected.layers);
+      if (expected.scaling == SIMDROPE_SCALING_LONGROPE) check_longrope(*rope, entry.config);
     }
   }
 }

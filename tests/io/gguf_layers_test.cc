@@ -128,3 +128,27 @@ TEST_CASE("gguf: Hunyuan's alpha stretches theta") {
   CHECK(hunyuan.ropes[0].config.scaling.type == SIMDROPE_SCALING_NTK);
   CHECK(hunyuan.ropes[0].config.scaling.factor == 1000);
 }
+
+TEST_CASE("gguf: draft models of DFlash are Qwen 3's, those with hyper-connections DeepSeek V4's") {
+  const io::Model plain = read(model("dflash").u32("dflash.attention.key_length", 128));
+  REQUIRE(plain.ropes.size() == 1);
+  CHECK(plain.ropes[0].config.pairing == simdrope::half);
+  CHECK(plain.ropes[0].config.rotary_dim == 128);
+
+  const io::Model other = read(model("dflash", 2)
+                                   .u32("dflash.attention.key_length", 512)
+                                   .u32("dflash.rope.dimension_count", 64)
+                                   .u32("dflash.hyper_connection.count", 4)
+                                   .u32s("dflash.attention.compress_ratios", {0, 0}));
+  CHECK(other.ropes[0].config.pairing == simdrope::interleaved);
+  CHECK(other.ropes[0].config.rotary_offset == 448);
+}
+
+TEST_CASE("gguf: PLaMo 3 has sliding layers of another theta") {
+  const io::Model plamo =
+      read(model("plamo3").f32("plamo3.rope.freq_base", 1e6f).u32("plamo3.attention.sliding_window", 2048));
+  CHECK(plamo.find("full_attention")->layers == Layers{7});
+  CHECK(plamo.find("full_attention")->config.theta == 1e6);
+  CHECK(plamo.find("sliding_attention")->config.theta == 1e4);
+  CHECK(read(model("plamo3")).ropes.size() == 1);
+}

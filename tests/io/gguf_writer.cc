@@ -72,6 +72,14 @@ GgufWriter& GgufWriter::tensor(std::string_view name, const std::vector<float>& 
   return *this;
 }
 
+GgufWriter& GgufWriter::extents(std::string_view name, const std::vector<uint64_t>& shape) {
+  tensors_ += sized(name) + raw(static_cast<uint32_t>(shape.size()));
+  for (auto extent = shape.rbegin(); extent != shape.rend(); ++extent) tensors_ += raw(*extent);
+  tensors_ += raw(uint32_t{0}) + raw(uint64_t{0});
+  ++tensor_count_;
+  return *this;
+}
+
 std::string GgufWriter::file() const {
   std::string file = "GGUF" + raw(uint32_t{3}) + raw(tensor_count_) + raw(value_count_) + values_ + tensors_;
   file.resize((file.size() + 31) / 32 * 32);

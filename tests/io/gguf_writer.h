@@ -19,6 +19,8 @@ class GgufWriter {
   GgufWriter& booleans(std::string_view key, const std::vector<bool>& values);
   GgufWriter& texts(std::string_view key, const std::vector<std::string>& values);
   GgufWriter& tensor(std::string_view name, const std::vector<float>& values);
+  // Its extents alone, rows first, as if it were of 32-bit floats.
+  GgufWriter& extents(std::string_view name, const std::vector<uint64_t>& shape);
 
   std::string file() const;
 

@@ -113,6 +113,11 @@ TEST_CASE("hf_config: every scaling") {
   CHECK(yarn.mscale_all_dim == 1);
   CHECK(yarn.attention_factor == 1.5);
   CHECK_FALSE(yarn.truncate);
+  // An explicit factor of 0 is one, and not what the paper prescribes.
+  const simdrope::Config zero = llama(R"("rope_scaling": {"type": "yarn", "factor": 2, "attention_factor": 0})");
+  CHECK(zero.scaling.attention_factor_given);
+  CHECK(simdrope::Rope::create(zero)->info().attention_factor == 0);
+  CHECK_FALSE(llama(R"("rope_scaling": {"type": "yarn", "factor": 2})").scaling.attention_factor_given);
   CHECK(llama(R"("rope_scaling": {"type": "yarn", "factor": 2})").scaling.original_max_position == 8192);
 
   const std::string lists = R"("short_factor": )" + list_of("1.5", 32) + R"(, "long_factor": )" + list_of("9", 32);
