@@ -249,6 +249,100 @@ TEST_CASE("freq_factors divide, and an explicit list is taken as it is") {
   CHECK(InvFreqOf(config) == list);
 }
 
+TEST_CASE("float32: each step of transformers' formulas rounded to float, for every scaling") {
+  // (type, what it wants besides); lists of the width at hand.
+  std::vector<Config> configs;
+  const auto add = [&](simdrope_scaling_type type, double factor, int64_t length, auto&& change) {
+    Config config = Scaled(type, 2, 1e4, factor, length);
+    change(config.scaling);
+    configs.push_back(config);
+  };
+  const auto as_is = [](simdrope_scaling&) {};
+  add(SIMDROPE_SCALING_NONE, 0, 0, as_is);
+  add(SIMDROPE_SCALING_LINEAR, 3, 0, as_is);
+  add(SIMDROPE_SCALING_NTK, 1000, 0, as_is);
+  for (const int64_t seq_len : {0, 4096, 4097, 100000}) {
+    add(SIMDROPE_SCALING_DYNAMIC, 1.7, 4096, [&](simdrope_scaling& s) { s.seq_len = seq_len; });
+    add(SIMDROPE_SCALING_LONGROPE, 0, 4096, [&](simdrope_scaling& s) { s.seq_len = seq_len; });
+  }
+  for (const bool truncate : {false, true}) {
+    add(SIMDROPE_SCALING_YARN, 32, 4096, [&](simdrope_scaling& s) { s.truncate = truncate; });
+  }
+  for (const double high : {1.0, 4.0}) {
+    add(SIMDROPE_SCALING_LLAMA3, 8, 8192, [&](simdrope_scaling& s) {
+      s.low_freq_factor = 1;
+      s.high_freq_factor = high;
+    });
+  }
+  add(SIMDROPE_SCALING_PROPORTIONAL, 8, 0, [](simdrope_scaling& s) { s.proportion = 0.3; });
+  add(SIMDROPE_SCALING_FREQ_FACTORS, 8, 0, as_is);
+  add(SIMDROPE_SCALING_EXPLICIT, 0, 0, as_is);
+
+  int count = 0, differ_from_exact = 0;
+  for (Config config : configs) {
+    for (const double theta : {1e2, 1e4, 5e5, 8.5e6, 1e9}) {
+      for (const int dim : {2, 80, 128, 256}) {
+        std::vector<double> list, longs;
+        for (int i = 0; i < dim / 2; ++i) {
+          list.push_back(1 + 0.1 * i);
+          longs.push_back(3 + 1.7 * i);
+        }
+        config.head_dim = dim;
+        config.theta = theta;
+        if (config.scaling.type == SIMDROPE_SCALING_LONGROPE || config.scaling.type >= SIMDROPE_SCALING_FREQ_FACTORS) {
+          config.set_factors(list);
+          config.set_long_factors(longs);
+        }
+        for (const auto precision : {SIMDROPE_PRECISION_FLOAT32, SIMDROPE_PRECISION_BF16_POSITIONS}) {
+          config.precision = precision;
+          CAPTURE(static_cast<int>(config.scaling.type));
+          CAPTURE(theta);
+          CAPTURE(dim);
+          const std::vector<double> got = InvFreqOf(config);
+          CHECK(got == FrequenciesOf(config).inv_freq);
+          config.precision = SIMDROPE_PRECISION_EXACT;
+          const std::vector<double> exact = InvFreqOf(config);
+          CheckClose(got, exact, 2e-6);
+          for (size_t i = 0; i < got.size(); ++i) differ_from_exact += got[i] != static_cast<float>(exact[i]) ? 1 : 0;
+          count += dim;
+        }
+      }
+    }
+  }
+  CHECK(count > 50000);
+  CHECK(differ_from_exact > 1000);
+}
+
+TEST_CASE("float32: cos and sin are rounded to float before they are multiplied by the attention factor") {
+  Config config = Scaled(SIMDROPE_SCALING_YARN, 64, 1e4, 40, 4096);
+  config.precision = SIMDROPE_PRECISION_FLOAT32;
+  Config plain = config;
+  plain.scaling.attention_factor = 1;
+  const auto factor = static_cast<float>(FactorOf(config));
+  REQUIRE(factor > 1.3f);
+  constexpr int64_t kTokens = 50;
+  const auto rows_of = [](const Config& c) {
+    const auto rope = simdrope::Rope::create(c);
+    REQUIRE(rope.ok());
+    auto rows = rope->cos_sin(simdrope::Positions(1000), 1, kTokens);
+    REQUIRE(rows.ok());
+    const simdrope_table& table = rows->view().table;
+    std::vector<float> all;
+    for (int64_t t = 0; t < kTokens; ++t) {
+      for (const void* values : {table.cos, table.sin}) {
+        const float* const row = static_cast<const float*>(values) + t * table.row_stride;
+        all.insert(all.end(), row, row + table.columns);
+      }
+    }
+    return all;
+  };
+  const std::vector<float> scaled = rows_of(config), unscaled = rows_of(plain);
+  REQUIRE(scaled.size() == 64 * kTokens);
+  int wrong = 0;
+  for (size_t i = 0; i < scaled.size(); ++i) wrong += scaled[i] != unscaled[i] * factor ? 1 : 0;
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("attention factors") {
   Config yarn = Scaled(SIMDROPE_SCALING_YARN, 64, 1e4, 40, 4096);
   CHECK(FactorOf(yarn) == doctest::Approx(1.3688879454113936).epsilon(1e-14));  // 0.1 ln 40 + 1

@@ -109,7 +109,7 @@ typedef enum simdrope_pairing SIMDROPE_ENUM_TYPE {
 typedef enum simdrope_precision SIMDROPE_ENUM_TYPE {
   // The angle is position * inv_freq, inv_freq in double, reduced modulo a turn without rounding.
   SIMDROPE_PRECISION_EXACT = 0,
-  // As PyTorch models compute: float(position) * float(inv_freq) rounded to float, then cos and sin.
+  // As PyTorch models compute, each step rounded to float: inv_freq, float(position) * inv_freq, cos and sin.
   SIMDROPE_PRECISION_FLOAT32 = 1,
   // As flash-attention with pos_idx_in_fp32=False and a 16-bit inv_freq buffer: position, inv_freq
   // and their product are each rounded to the 16-bit type, then cos and sin.

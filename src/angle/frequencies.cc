@@ -78,6 +78,45 @@ double Yarn(const simdrope_scaling& s, const CorrectionRange& range, int32_t pai
   return inv_freq / YarnFactor(s) * ramp + inv_freq * (1 - ramp);
 }
 
+// ---------------------------------------------------------------------------- in steps of float
+
+float FloatPower(float base, float exponent) { return static_cast<float>(std::pow(double{base}, double{exponent})); }
+
+float FloatTheta(const simdrope_config& config, int32_t dim) {
+  const simdrope_scaling& s = config.scaling;
+  if (s.type != SIMDROPE_SCALING_DYNAMIC || !IsBeyondOriginal(s)) return static_cast<float>(ScaledTheta(config, dim));
+  // The current length comes from a tensor of positions, and all that follows from it is one.
+  const float stretch = static_cast<float>(s.factor) * static_cast<float>(s.seq_len) /
+                            static_cast<float>(s.original_max_position) -
+                        static_cast<float>(s.factor - 1);
+  // A single element is raised to a Python number in double.
+  const double exponent = dim > 2 ? static_cast<double>(dim) / (dim - 2) : 1.0;
+  return static_cast<float>(config.theta) * static_cast<float>(std::pow(double{stretch}, exponent));
+}
+
+float FloatLlama3(const simdrope_scaling& s, float inv_freq) {
+  const double length = static_cast<double>(s.original_max_position);
+  const double width = s.high_freq_factor - s.low_freq_factor;
+  // A number divided by a tensor is the tensor's reciprocal times the number.
+  const float wavelength = 1 / inv_freq * static_cast<float>(2 * kPi);
+  const float factor = static_cast<float>(s.factor);
+  if (wavelength < static_cast<float>(length / s.high_freq_factor)) return inv_freq;
+  if (wavelength > static_cast<float>(length / s.low_freq_factor) || width == 0) return inv_freq / factor;
+  const float turns = 1 / wavelength * static_cast<float>(length);
+  const float smooth = (turns - static_cast<float>(s.low_freq_factor)) / static_cast<float>(width);
+  return (1 - smooth) * inv_freq / factor + smooth * inv_freq;
+}
+
+// `power` is theta^(2 index / dim).
+float FloatYarn(const simdrope_scaling& s, const CorrectionRange& range, int32_t pair, float power) {
+  const float distance = static_cast<float>(pair) - static_cast<float>(range.low);
+  const float ramp = std::clamp(distance / static_cast<float>(range.high - range.low), 0.0f, 1.0f);
+  const float extrapolated = 1 / power;
+  const float interpolated = 1 / (static_cast<float>(YarnFactor(s)) * power);
+  const float kept = 1 - ramp;
+  return interpolated * (1 - kept) + extrapolated * kept;
+}
+
 double YarnMscale(double factor, double mscale) { return factor <= 1 ? 1.0 : 0.1 * mscale * std::log(factor) + 1.0; }
 
 }  // namespace
@@ -104,6 +143,38 @@ void InvFreq(const simdrope_config& config, int32_t pairs, double* inv_freq) {
       case SIMDROPE_SCALING_FREQ_FACTORS: inv_freq[i] = base / s.factors[i] / divisor; break;
       case SIMDROPE_SCALING_EXPLICIT: inv_freq[i] = s.factors[i]; break;
     }
+  }
+}
+
+void FloatInvFreq(const simdrope_config& config, int32_t pairs, double* inv_freq) {
+  const simdrope_scaling& s = config.scaling;
+  const int32_t dim = 2 * pairs;
+  const float theta = FloatTheta(config, dim);
+  const CorrectionRange range = s.type == SIMDROPE_SCALING_YARN ? YarnRange(config, dim) : CorrectionRange{0, 1};
+  const int32_t live = s.type == SIMDROPE_SCALING_PROPORTIONAL ? static_cast<int32_t>(s.proportion * dim / 2) : pairs;
+  const float divisor = s.factor > 0 ? static_cast<float>(s.factor) : 1.0f;
+  const auto factor_of = [](const double* factors, int32_t i) { return static_cast<float>(factors[i]); };
+
+  for (int32_t i = 0; i < pairs; ++i) {
+    const Exponent e = ExponentOfPair(config.axes, pairs, i);
+    const float power = FloatPower(theta, static_cast<float>(2 * e.index) / static_cast<float>(e.dim));
+    const float base = 1 / power;
+    float result = base;
+    switch (s.type) {
+      case SIMDROPE_SCALING_NONE:
+      case SIMDROPE_SCALING_NTK:
+      case SIMDROPE_SCALING_DYNAMIC: break;
+      case SIMDROPE_SCALING_LINEAR: result = base / divisor; break;
+      case SIMDROPE_SCALING_LLAMA3: result = FloatLlama3(s, base); break;
+      case SIMDROPE_SCALING_YARN: result = FloatYarn(s, range, i, power); break;
+      case SIMDROPE_SCALING_LONGROPE:
+        result = 1 / (factor_of(IsBeyondOriginal(s) ? s.long_factors : s.factors, i) * power);
+        break;
+      case SIMDROPE_SCALING_PROPORTIONAL: result = i < live ? base / divisor : 0.0f; break;
+      case SIMDROPE_SCALING_FREQ_FACTORS: result = base / factor_of(s.factors, i) / divisor; break;
+      case SIMDROPE_SCALING_EXPLICIT: result = factor_of(s.factors, i); break;
+    }
+    inv_freq[i] = result;
   }
 }
 

@@ -1,4 +1,4 @@
-// inv_freq of every pair, and the attention factor, from a Config. All formulas in double.
+// inv_freq of every pair, and the attention factor, from a Config.
 #ifndef SIMDROPE_ANGLE_FREQUENCIES_H_
 #define SIMDROPE_ANGLE_FREQUENCIES_H_
 
@@ -6,7 +6,7 @@
 
 namespace simdrope::impl {
 
-// Writes inv_freq[0 .. pairs), in radians per position, of a checked config. `dim` is the width over
+// Writes inv_freq[0 .. pairs), in radians per position, of a checked config, in double. `dim` is the width over
 // which the exponent runs: inv_freq[i] = theta^(-2i / dim) before scaling (RoFormer, arXiv 2104.09864).
 //
 //   LINEAR        / factor                                  (arXiv 2306.15595)
@@ -21,6 +21,10 @@ namespace simdrope::impl {
 //   FREQ_FACTORS  / factors[i], then / factor if given      (llama.cpp rope_freqs)
 //   EXPLICIT      factors[i] itself
 void InvFreq(const simdrope_config& config, int32_t pairs, double* inv_freq);
+
+// The same as PyTorch models have it: in the order of operations of transformers' modeling_rope_utils, each result on
+// float tensors rounded to float (powers correctly), and what is computed there on Python's numbers in double.
+void FloatInvFreq(const simdrope_config& config, int32_t pairs, double* inv_freq);
 
 // What cos and sin are multiplied by: scaling.attention_factor if given, else YaRN's
 // m(mscale) / m(mscale_all_dim) or m(1) with m(k) = 0.1 k ln(factor) + 1, LongRoPE's

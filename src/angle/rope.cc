@@ -98,7 +98,7 @@ simdrope_status MakeRope(const simdrope_config& config, std::unique_ptr<simdrope
   const int64_t half_length = config.scaling.seq_len / 2;
   rope->xpos_center = config.xpos.center_at_half_length ? static_cast<double>(half_length) : config.xpos.center;
 
-  InvFreq(config, pairs, rope->inv_freq.get());
+  (config.precision == SIMDROPE_PRECISION_EXACT ? InvFreq : FloatInvFreq)(config, pairs, rope->inv_freq.get());
   for (int32_t i = 0; i < pairs; ++i) {
     const double inv_freq = rope->inv_freq[i];
     if (!(std::fabs(inv_freq) <= kMaxInvFreq)) {

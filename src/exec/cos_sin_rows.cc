@@ -99,6 +99,7 @@ void ComputeTurns(const Kernels& kernels, const Chunk& c, const double* on_axis,
   kernels.cos_sin_of_turns(turns, magnitude, c.pairs, cos, sin);
 }
 
+// As PyTorch models: cos and sin are rounded to float, and then multiplied by the magnitude in float.
 void ComputeRounded(const Kernels& kernels, const Chunk& c, const double* on_axis, const Magnitude& magnitude,
                     float* cos, float* sin) {
   float position[SIMDROPE_MAX_AXES];
@@ -111,7 +112,14 @@ void ComputeRounded(const Kernels& kernels, const Chunk& c, const double* on_axi
     radians[i] = position[c.rope.pair_axis[pair]] * c.rope.float_inv_freq[pair];
   }
   RoundChunk(kernels, c.rope.precision, radians);
-  kernels.cos_sin_of_radians(radians, magnitude, c.pairs, cos, sin);
+  kernels.cos_sin_of_radians(radians, {1.0, nullptr}, c.pairs, cos, sin);
+  if (magnitude.factor == 1 && magnitude.pair_factor == nullptr) return;
+  for (size_t i = 0; i < c.pairs; ++i) {
+    const double pair_factor = magnitude.pair_factor != nullptr ? magnitude.pair_factor[i] : 1.0;
+    const auto factor = static_cast<float>(magnitude.factor * pair_factor);
+    cos[i] *= factor;
+    sin[i] *= factor;
+  }
 }
 
 }  // namespace

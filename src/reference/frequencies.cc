@@ -62,9 +62,9 @@ Real ThetaOf(const simdrope_config& config, int dim) {
   return config.theta * std::pow(s.factor * longer - (static_cast<Real>(s.factor) - 1), power);
 }
 
-// How far each pair is interpolated, 0 to 1: not at all where it turns more than beta_fast times in the original
-// length, wholly where fewer than beta_slow times.
-Real YarnRamp(const simdrope_config& config, int dim, int pair) {
+// The pairs between which YaRN goes from not at all interpolated, where a pair turns more than beta_fast times in the
+// original length, to wholly, where fewer than beta_slow times.
+std::pair<Real, Real> YarnRange(const simdrope_config& config, int dim) {
   const simdrope_scaling& s = config.scaling;
   const auto pair_that_turns = [&](Real times) {
     return dim * std::log(s.original_max_position / (times * kTurn)) / (2 * std::log(static_cast<Real>(config.theta)));
@@ -78,6 +78,12 @@ Real YarnRamp(const simdrope_config& config, int dim, int pair) {
   low = std::max<Real>(low, 0);
   high = std::min<Real>(high, dim - 1);
   if (low == high) high += 0.001L;
+  return {low, high};
+}
+
+// How far each pair is interpolated, 0 to 1.
+Real YarnRamp(const simdrope_config& config, int dim, int pair) {
+  const auto [low, high] = YarnRange(config, dim);
   return std::clamp<Real>((pair - low) / (high - low), 0, 1);
 }
 
@@ -133,6 +139,68 @@ Real AttentionFactorOf(const simdrope_scaling& s) {
   return 1;
 }
 
+// An element of a float tensor of PyTorch's: what is computed with it is rounded to float.
+struct Single {
+  double value;
+  Single(double exact) : value(Rounded(exact, f32)) {}
+};
+Single operator+(Single a, Single b) { return a.value + b.value; }
+Single operator-(Single a, Single b) { return a.value - b.value; }
+Single operator*(Single a, Single b) { return a.value * b.value; }
+Single operator/(Single a, Single b) { return a.value / b.value; }
+Single Power(Single a, Single b) {
+  return static_cast<double>(std::pow(static_cast<Real>(a.value), static_cast<Real>(b.value)));
+}
+
+Single SingleYarnRamp(const simdrope_config& config, int dim, int pair) {
+  const auto [low, high] = YarnRange(config, dim);
+  const Single width = static_cast<double>(high) - static_cast<double>(low);
+  return std::clamp(((Single(pair) - Single(static_cast<double>(low))) / width).value, 0.0, 1.0);
+}
+
+Single SingleTheta(const simdrope_config& config, int dim) {
+  const simdrope_scaling& s = config.scaling;
+  if (s.type != SIMDROPE_SCALING_DYNAMIC || !IsLong(s)) return static_cast<double>(ThetaOf(config, dim));
+  const Single longer = Single(s.factor) * Single(static_cast<double>(s.seq_len)) /
+                        Single(static_cast<double>(s.original_max_position));
+  const double stretch = (longer - Single(s.factor - 1)).value;
+  return Single(config.theta) * Single(std::pow(stretch, dim > 2 ? dim / (dim - 2.0) : 1.0));
+}
+
+// modeling_rope_utils of transformers, line by line; it names theta^(2 i / dim) pos_freqs.
+Single SingleScaled(const simdrope_config& config, int pairs, int pair, Single pos_freq) {
+  const simdrope_scaling& s = config.scaling;
+  const Single one = 1.0, factor = s.factor > 0 ? s.factor : 1.0, inv_freq = one / pos_freq;
+  switch (s.type) {
+    case SIMDROPE_SCALING_NONE:
+    case SIMDROPE_SCALING_NTK:
+    case SIMDROPE_SCALING_DYNAMIC: return inv_freq;
+    case SIMDROPE_SCALING_LINEAR: return inv_freq / factor;
+    case SIMDROPE_SCALING_LLAMA3: {
+      const double context = static_cast<double>(s.original_max_position);
+      const Single wavelen = one / inv_freq * Single(static_cast<double>(kTurn));
+      const bool is_low = wavelen.value > Single(context / s.low_freq_factor).value;
+      const bool is_high = wavelen.value < Single(context / s.high_freq_factor).value;
+      if (is_high) return inv_freq;
+      if (is_low || s.high_freq_factor == s.low_freq_factor) return inv_freq / factor;
+      const Single smooth = (one / wavelen * Single(context) - Single(s.low_freq_factor)) /
+                            Single(s.high_freq_factor - s.low_freq_factor);
+      return (one - smooth) * inv_freq / factor + smooth * inv_freq;
+    }
+    case SIMDROPE_SCALING_YARN: {
+      const Single interpolation = one / (Single(static_cast<double>(FactorOf(s, 1))) * pos_freq);
+      const Single extrapolation_factor = one - SingleYarnRamp(config, 2 * pairs, pair);
+      return interpolation * (one - extrapolation_factor) + inv_freq * extrapolation_factor;
+    }
+    case SIMDROPE_SCALING_LONGROPE: return one / (Single((IsLong(s) ? s.long_factors : s.factors)[pair]) * pos_freq);
+    case SIMDROPE_SCALING_PROPORTIONAL:
+      return pair < static_cast<int>(s.proportion * pairs) ? inv_freq / factor : Single(0.0);
+    case SIMDROPE_SCALING_FREQ_FACTORS: return inv_freq / Single(s.factors[pair]) / factor;
+    case SIMDROPE_SCALING_EXPLICIT: return s.factors[pair];
+  }
+  return inv_freq;
+}
+
 }  // namespace
 
 Frequencies FrequenciesOf(const simdrope_config& config) {
@@ -141,8 +209,14 @@ Frequencies FrequenciesOf(const simdrope_config& config) {
   const int pairs = dim / 2;
   const Real theta = ThetaOf(config, dim);
   for (int i = 0; i < pairs; ++i) {
-    const Real unscaled = std::pow(theta, -ExponentOf(config.axes, pairs, i));
-    frequencies.inv_freq.push_back(static_cast<double>(Scaled(config, pairs, i, unscaled)));
+    const Real exponent = ExponentOf(config.axes, pairs, i);
+    if (config.precision == SIMDROPE_PRECISION_EXACT) {
+      const Real unscaled = std::pow(theta, -exponent);
+      frequencies.inv_freq.push_back(static_cast<double>(Scaled(config, pairs, i, unscaled)));
+    } else {
+      const Single pos_freq = Power(SingleTheta(config, dim), static_cast<double>(exponent));
+      frequencies.inv_freq.push_back(SingleScaled(config, pairs, i, pos_freq).value);
+    }
     frequencies.axis.push_back(AxisOf(config.axes, pairs, i));
   }
   frequencies.attention_factor = static_cast<double>(AttentionFactorOf(config.scaling));

@@ -129,6 +129,9 @@ Row RowOf(const simdrope_config& config, const Frequencies& frequencies, const s
           bool key) {
   Row row;
   const int pairs = static_cast<int>(frequencies.inv_freq.size());
+  // A precision other than EXACT rounds cos and sin, the magnitude, and their product.
+  const bool has_magnitude = frequencies.attention_factor != 1 || config.xpos.scale_base != 0;
+  if (config.precision != SIMDROPE_PRECISION_EXACT && has_magnitude) row.error += 2 * kU;
   for (int i = 0; i < pairs; ++i) {
     const size_t pair = static_cast<size_t>(i);
     const double inv_freq = frequencies.inv_freq[pair];

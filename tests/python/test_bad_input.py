@@ -150,4 +150,4 @@ def test_models_refused(tmp_path):
     with pytest.raises(simdrope.Error):
         simdrope.from_pretrained_config("{")
     with pytest.raises(simdrope.Error):
-        simdrope.from_pretrained_config({"model_type": "llama"})
+        simdrope.from_pretrained_config({"model_type": "llama", "rope_scaling": {"rope_type": "none such"}})

@@ -160,7 +160,7 @@ def test_plan_refuses(arguments, keywords, error, says):
      ValueError, "scale"),
     (lambda q: {"out": (Tensor(np.zeros((3, 2, 64), np.int8), scale=np.zeros((3, 2))),)}, TypeError, "float64"),
     (lambda q: {"out": (Tensor(np.zeros((3, 2, 67), np.uint8), format="q8_0"),)}, ValueError, "blocks of 34"),
-    (lambda q: {"out": (Tensor(np.zeros((9, 2, 64), np.float32), slots=np.arange(4)),)}, ValueError, "slots"),
+    (lambda q: {"out": (Tensor(np.zeros((9, 2, 64), np.float32), slots=np.arange(4)),)}, ValueError, "out.q"),
     (lambda q: {"out": (Tensor(np.zeros((9, 2, 64), np.float32), slots=np.arange(3.0)),)}, TypeError, "slots"),
     (lambda q: {"out": (Tensor(np.zeros((9, 2, 64), np.float32), slots="ids"),)}, ValueError, "positions"),
     (lambda q: {"out": (Tensor(np.zeros((9, 2, 64), np.float32), slots=np.array([1, 1, 2]), reject_duplicates=True),)},

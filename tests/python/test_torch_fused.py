@@ -109,7 +109,7 @@ def test_refused():
         (7, positions[:3], ValueError, "ids"),
         (7, positions.float(), TypeError, "positions"),
         (10, slots + 7, IndexError, "12"),
-        (10, slots[:4], ValueError, "slot"),
+        (10, slots[:4], ValueError, "out.k"),
         (10, slots.float(), TypeError, "slot_mapping"),
         (9, 16, ValueError, "rotary_dim"),
         (13, "DNH", ValueError, "cache_layout"),

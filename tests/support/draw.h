@@ -165,6 +165,7 @@ class Draw {
       config_.set_factors(inv_freq);
       return;
     }
+    if (random_.Chance(4)) config_.precision = SIMDROPE_PRECISION_FLOAT32;
     if (random_.Chance(5)) {
       config_.scaling.type = SIMDROPE_SCALING_YARN;
       config_.scaling.factor = 8;

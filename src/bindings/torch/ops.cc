@@ -268,7 +268,8 @@ void FusedQkNormRopeAutograd(const Tensor& q, const Tensor& k, const Tensor& q_w
     const Rows rows = RowsOf(cos_sin_cache, rotary_dim);
     const auto chain = [&](const Tensor& x, const Tensor& weight, const char* name) {
       const Tensor heads = HeadsOf(x, weight.numel(), name);
-      const Tensor wide = heads.to(at::kFloat);
+      // A copy: what autograd keeps of it must outlive the writing of the result.
+      const Tensor wide = heads.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
       const Tensor normed = wide * at::rsqrt(wide.square().mean(-1, true) + eps) * weight.to(at::kFloat);
       heads.copy_(CallApplyRotaryEmb(normed, rows.cos, rows.sin, !is_neox, 0, OptionalTensor(), positions.flatten(),
                                      OptionalTensor(), false));
