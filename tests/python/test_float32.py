@@ -4,9 +4,10 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("simdrope.torch", reason="built without PyTorch's operators")
 
+import eager  # noqa: E402
 import rope_utils  # noqa: E402
 from simdrope import Config, Rope, Scaling  # noqa: E402
-from simdrope.torch import rows_of  # noqa: E402
+from simdrope.torch import flash_attention, nano_vllm, rows_of, transformers  # noqa: E402
 
 THETAS = [1e2, 1e4, 5e5, 1e6, 8.5e6, 1e9]
 DIMS = [32, 64, 80, 96, 120, 128, 256]
@@ -28,9 +29,13 @@ def cases(dim):
                Scaling("dynamic", factor=factor, original_max_position=length, seq_len=seq_len or 0))
     for factor in (50.0, 1000.0):
         yield "ntk", {"factor": factor}, Scaling("ntk", factor=factor)
-    for factor, original, more in ((4.0, 32768, {}), (40.0, 4096, {"mscale": 1.0, "mscale_all_dim": 0.707}),
-                                   (32.0, 4096, {"truncate": False}), (16.0, 4096, {"beta_fast": 4.0, "beta_slow": 2.0}),
-                                   (1.5, 131072, {})):
+    for factor, original, more in (
+        (4.0, 32768, {}),
+        (40.0, 4096, {"mscale": 1.0, "mscale_all_dim": 0.707}),
+        (32.0, 4096, {"truncate": False}),
+        (16.0, 4096, {"beta_fast": 4.0, "beta_slow": 2.0}),
+        (1.5, 131072, {}),
+    ):
         yield ("yarn", {"factor": factor, "original": original, **more},
                Scaling("yarn", factor=factor, original_max_position=original, **{"truncate": True, **more}))
     for seq_len in (0, 5000):
@@ -75,8 +80,8 @@ def distances(kind):
                 yield (ordered(got.float()) - ordered(wanted)).abs()
 
 
-# PyTorch's powers (Sleef's, 1 ULP) are not always correctly rounded: 0.8% of the whole thetas are not, nor 1.5% to 2% of
-# others, of which ntk and dynamic make theirs.
+# PyTorch's powers (Sleef's, 1 ULP) are not always correctly rounded: 0.8% are not where theta is a round number, 1.5% to 2%
+# where it is not, as ntk and dynamic make it.
 LEAST_EQUAL = {"ntk": 0.98, "dynamic": 0.98}
 
 
@@ -85,9 +90,10 @@ def test_inv_freq(kind, monkeypatch):
     by_torch = torch.cat(list(distances(kind)))
     monkeypatch.setattr(rope_utils, "power", correctly_rounded)
     by_rounded_powers = torch.cat(list(distances(kind)))
-    print(f"{kind}: {(by_torch == 0).double().mean():.4f} of {len(by_torch)} equal, at most {by_torch.max()} ULP apart")
+    equal = (by_torch == 0).double().mean()
+    print(f"{kind}: {equal:.4f} of {len(by_torch)} equal, at most {by_torch.max()} ULP apart")
     assert len(by_torch) > 2000 and by_rounded_powers.max() == 0
-    assert (by_torch == 0).double().mean() >= LEAST_EQUAL.get(kind, 0.99) and by_torch.max() <= 2
+    assert equal >= LEAST_EQUAL.get(kind, 0.99) and by_torch.max() <= 2
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -109,3 +115,66 @@ def test_rows(kind, monkeypatch):
             count, worst = count + distance.numel(), max(worst, int(distance.max()))
     print(f"{kind}: {equal / count:.5f} of {count} equal, {within / count:.7f} within 1 ULP, at most {worst}")
     assert count == 2**24 and worst <= (1 if attention == 1 else 2) and within >= 0.99 * count
+
+
+def flash_attention_kernel(q, k, positions, dim, theta):
+    """Its Triton kernel: a table of q's dtype, float arithmetic, one rounding."""
+    cos, sin = (t[positions].to(q.dtype).float() for t in eager.tables(dim, theta, int(positions.max()) + 1))
+    return [eager.flash_attention(x.float(), cos, sin).to(x.dtype) for x in (q, k)]
+
+
+def flash_attention_swap(q, k, positions, dim, theta):
+    layer = flash_attention.RotaryEmbedding(dim, theta)
+    return layer(q, k, seqlen_offset=int(positions[0]))
+
+
+def nano_vllm_eager(q, k, positions, dim, theta):
+    rows = [t[positions].unsqueeze(1) for t in eager.tables(dim, theta, int(positions.max()) + 1)]
+    return [eager.nano_vllm(x[0], *rows).unsqueeze(0) for x in (q, k)]
+
+
+def nano_vllm_swap(q, k, positions, dim, theta):
+    rope = nano_vllm.get_rope(dim, dim, int(positions.max()) + 1, theta)
+    return [x.unsqueeze(0) for x in rope(positions, q[0], k[0])]
+
+
+def wide_rows(positions, dim, theta, dtype):
+    freqs = torch.outer(positions.float(), eager.inv_freq(dim, theta))
+    emb = torch.cat((freqs, freqs), -1).unsqueeze(0)
+    return emb.cos().to(dtype), emb.sin().to(dtype)
+
+
+def transformers_eager(q, k, positions, dim, theta):
+    return eager.transformers(q, k, *wide_rows(positions, dim, theta, q.dtype), 2)
+
+
+def transformers_swap(q, k, positions, dim, theta):
+    return transformers.apply_rotary_pos_emb(q, k, *wide_rows(positions, dim, theta, q.dtype), unsqueeze_dim=2)
+
+
+# transformers rounds both products to bf16 before it adds them; the two others add in float, as simdrope does, where a
+# product is rounded and then the fused sum: another bf16 only where the sum is that near a tie.
+@pytest.mark.parametrize("theirs,swap,least_rotated,least_attention", [
+    (flash_attention_kernel, flash_attention_swap, 0.999, 0.99),
+    (nano_vllm_eager, nano_vllm_swap, 0.999, 0.99),
+    (transformers_eager, transformers_swap, 0.5, 0.2),
+])
+def test_bf16_swap(theirs, swap, least_rotated, least_attention):
+    """Q and K of an attention layer, and what attention makes of them, bit by bit."""
+    torch.manual_seed(9)
+    dim, theta, tokens = 128, 1e6, 100
+    positions = torch.arange(tokens) + 30000
+    q, k, v = (torch.randn(1, tokens, heads, dim).bfloat16() for heads in (4, 4, 4))
+
+    def attention(q, k):
+        q, k, values = (x.transpose(1, 2) for x in (q, k, v))
+        scores = (q @ k.transpose(-1, -2)).float() * dim**-0.5
+        future = torch.ones(tokens, tokens, dtype=torch.bool).triu(1)
+        return scores.masked_fill(future, float("-inf")).softmax(-1).bfloat16() @ values
+
+    rotated, swapped = (list(f(q.clone(), k.clone(), positions, dim, theta)) for f in (theirs, swap))
+    equal = sum(int((a == b).sum()) for a, b in zip(rotated, swapped)) / (2 * q.numel())
+    outputs = attention(*rotated), attention(*swapped)
+    equal_outputs = (outputs[0] == outputs[1]).double().mean()
+    print(f"{theirs.__name__}: {equal:.5f} of Q and K equal, {equal_outputs:.5f} of the attention's outputs")
+    assert equal >= least_rotated and equal_outputs >= least_attention
