@@ -2,9 +2,9 @@
 """What lies between an attention layer's QKV projection and its attention, by PyTorch and by simdrope: prints a table.
 
 A Qwen3-8B-shaped layer: 32 + 8 heads of 128, RMSNorm of each head of Q and K, rotation, K and V written to their slots
-of a cache. In eager PyTorch, by torch.compile where it runs, and by simdrope's operators, separately and fused; medians in
-microseconds, of rounds in which each takes its turn. Then the drop-in classes beside the expressions whose names they
-have, and what a call costs in Python: the smallest job there is.
+of a cache. In eager PyTorch, by torch.compile where it runs, and by simdrope's operators, separately and fused; medians
+in microseconds, of rounds in which each takes its turn. Then the drop-in classes beside the expressions whose names
+they have, and what a call costs in Python: the smallest job there is.
 Wants the Python package (PYTHONPATH, or installed). Usage: bench/torch_layer.py [--threads N] [--seconds S]
 """
 import argparse

@@ -86,9 +86,9 @@ float FloatTheta(const simdrope_config& config, int32_t dim) {
   const simdrope_scaling& s = config.scaling;
   if (s.type != SIMDROPE_SCALING_DYNAMIC || !IsBeyondOriginal(s)) return static_cast<float>(ScaledTheta(config, dim));
   // The current length comes from a tensor of positions, and all that follows from it is one.
-  const float stretch = static_cast<float>(s.factor) * static_cast<float>(s.seq_len) /
-                            static_cast<float>(s.original_max_position) -
-                        static_cast<float>(s.factor - 1);
+  const float stretch =
+      static_cast<float>(s.factor) * static_cast<float>(s.seq_len) / static_cast<float>(s.original_max_position) -
+      static_cast<float>(s.factor - 1);
   // A single element is raised to a Python number in double.
   const double exponent = dim > 2 ? static_cast<double>(dim) / (dim - 2) : 1.0;
   return static_cast<float>(config.theta) * static_cast<float>(std::pow(double{stretch}, exponent));

@@ -161,8 +161,8 @@ Single SingleYarnRamp(const simdrope_config& config, int dim, int pair) {
 Single SingleTheta(const simdrope_config& config, int dim) {
   const simdrope_scaling& s = config.scaling;
   if (s.type != SIMDROPE_SCALING_DYNAMIC || !IsLong(s)) return static_cast<double>(ThetaOf(config, dim));
-  const Single longer = Single(s.factor) * Single(static_cast<double>(s.seq_len)) /
-                        Single(static_cast<double>(s.original_max_position));
+  const Single longer =
+      Single(s.factor) * Single(static_cast<double>(s.seq_len)) / Single(static_cast<double>(s.original_max_position));
   const double stretch = (longer - Single(s.factor - 1)).value;
   return Single(config.theta) * Single(std::pow(stretch, dim > 2 ? dim / (dim - 2.0) : 1.0));
 }
