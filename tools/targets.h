@@ -19,7 +19,7 @@ inline std::vector<simdrope_target> Targets() {
 
 // Fails where SIMDROPE_TARGET names one that this CPU or build has not.
 inline std::string TargetInUse() {
-  const std::string name = simdrope_target_in_use();
+  std::string name = simdrope_target_in_use();
   if (name.empty()) Fail(simdrope_last_error());
   return name;
 }

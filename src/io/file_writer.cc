@@ -17,17 +17,6 @@ namespace {
 
 constexpr size_t kLongestName = 255;  // NAME_MAX of the file systems in use
 
-// "folder/name" in two; the folder is "." where there is none.
-struct Location {
-  std::string folder, name;
-
-  explicit Location(const std::string& path) {
-    const size_t slash = path.rfind('/');
-    folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-    name = slash == std::string::npos ? path : path.substr(slash + 1);
-  }
-};
-
 // ".NAME" with `ending` after it, NAME cut so that a file can have this name.
 std::string hidden_name(const std::string& name, const std::string& ending) {
   std::string hidden(1, '.');
@@ -66,6 +55,21 @@ class SignalsHeld {
   sigset_t before_;
 };
 
+}  // namespace
+
+namespace writer {
+
+// "folder/name" in two; the folder is "." where there is none.
+struct Location {
+  std::string folder, name;
+
+  explicit Location(const std::string& path) {
+    const size_t slash = path.rfind('/');
+    folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    name = slash == std::string::npos ? path : path.substr(slash + 1);
+  }
+};
+
 // An open file descriptor.
 class Descriptor {
  public:
@@ -84,7 +88,7 @@ class Descriptor {
   int descriptor_ = -1;
 };
 
-}  // namespace
+}  // namespace writer
 
 struct FileWriter::State {
   explicit State(const std::string& to) : path(to), place(to) {}
@@ -99,8 +103,8 @@ struct FileWriter::State {
   Status failed(const char* what, int error) const { return bad_file(path, ": ", what, ": ", std::strerror(error)); }
 
   std::string path;
-  Location place;
-  Descriptor folder, lock_file, file;
+  writer::Location place;
+  writer::Descriptor folder, lock_file, file;
   Unfinished lock_name, temporary;  // what stands in the folder until the end
   bool replaces = false;
   struct stat replaced {};

@@ -53,7 +53,8 @@ double XposFactor(const simdrope_config& config, int pairs, int pair, double pos
   const simdrope_xpos& xpos = config.xpos;
   if (xpos.scale_base == 0) return 1;
   const double width = 2.0 * pairs;
-  const double center = xpos.center_at_half_length ? static_cast<double>(config.scaling.seq_len / 2) : xpos.center;
+  const int64_t half_length = config.scaling.seq_len / 2;
+  const double center = xpos.center_at_half_length ? static_cast<double>(half_length) : xpos.center;
   const double power = (position - center) / xpos.scale_base;
   return std::pow((2.0 * pair + 0.4 * width) / (1.4 * width), key ? -power : power);
 }
