@@ -57,6 +57,13 @@ struct Prepared {
   }
 };
 
+simdrope_status Compute(const Config& config, simdrope_cos_sin_output* output, int64_t batch, int64_t seq,
+                        const Positions& positions = {}) {
+  const auto rope = simdrope::Rope::create(config);
+  REQUIRE(rope.ok());
+  return simdrope_compute_cos_sin(rope->get(), &positions, batch, seq, output, nullptr);
+}
+
 }  // namespace
 
 TEST_CASE("positions whose rows cannot be finite are refused, and those beside them are not") {
@@ -90,6 +97,30 @@ TEST_CASE("prepared rows lack nothing that their rope asks for") {
   Prepared other;
   other.view.query_scale = nullptr;
   CHECK(other.Apply().message().find("query_scale") != std::string::npos);
+}
+
+TEST_CASE("destinations of cos and sin that lie on each other are refused") {
+  std::vector<float> memory(64, 7.0f);
+  const auto before = memory;
+  const auto output = [&](float* cos, float* sin, int64_t row_stride, int64_t batch_stride) {
+    simdrope_cos_sin_output made = SIMDROPE_COS_SIN_OUTPUT_INIT;
+    made.table = simdrope::Table(cos, sin, 2, 4);
+    made.table.row_stride = row_stride;
+    made.table.batches = 2;
+    made.table.batch_stride = batch_stride;
+    return made;
+  };
+  const int64_t offsets[] = {0, 5};
+  const Positions positions = Positions::per_sequence(offsets, 2);
+  float* at = memory.data();
+  simdrope_cos_sin_output bad[] = {output(at, at, 4, 8), output(at, at + 2, 4, 8), output(at, at + 16, 4, 0),
+                                   output(at, at + 16, 0, 8), output(at, at + 8, 4, 8)};
+  for (auto& each : bad) {
+    CHECK(Compute(Config(8), &each, 2, 2, positions) == SIMDROPE_INVALID_ARGUMENT);
+    CHECK(memory == before);
+  }
+  simdrope_cos_sin_output good = output(at, at + 16, 4, 8);
+  CHECK(Compute(Config(8), &good, 2, 2, positions) == SIMDROPE_OK);
 }
 
 TEST_CASE("an output on the table that it is rotated by is refused") {

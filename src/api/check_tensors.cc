@@ -49,6 +49,25 @@ View ViewOfTable(const char* name, const simdrope_table& t, const void* data) {
           {{"batch", t.batches, size * t.batch_stride}, {"row", t.rows, size * t.row_stride}, {"copy", 1, 0}}};
 }
 
+// What is written of one array of a table: `rows` rows of `pairs` columns, copies included.
+View ViewOfDestination(const char* name, const simdrope_table& t, const void* data, int64_t rows, int32_t pairs) {
+  const int64_t size = SizeOf(t.format);
+  View view = {name,
+               static_cast<const char*>(data),
+               size,
+               {{"batch", t.batches, size * t.batch_stride}, {"row", rows, size * t.row_stride}, {"column", 1, 0}}};
+  if (t.column_stride == 1) {
+    view.width *= pairs;
+    view.axes[2] = {"copy", t.copies, size * t.copy_stride};
+  } else if (t.copies == 1 || t.copy_stride == 1) {
+    view.width *= t.copies;
+    view.axes[2] = {"column", pairs, size * t.column_stride};
+  } else {  // as if all between the first and the last were written
+    view.width *= (pairs - 1) * t.column_stride + (t.copies - 1) * t.copy_stride + 1;
+  }
+  return view;
+}
+
 bool IsEmptyView(const View& v) {
   return v.base == nullptr || v.axes[0].size == 0 || v.axes[1].size == 0 || v.axes[2].size == 0;
 }
@@ -426,6 +445,29 @@ simdrope_status CheckOverlap(const simdrope_cos_sin* cos_sin, const simdrope_qkv
       views.AddInput(ViewOfTable("cos_sin.key_table", cos_sin->key_table, cos_sin->key_table.sin));
     }
   }
+  return views.Check();
+}
+
+simdrope_status CheckDestinations(const simdrope_cos_sin_output& output, int64_t rows, int32_t pairs) {
+  struct {
+    const char* name;
+    const simdrope_table& table;
+  } const tables[] = {{"output.table", output.table}, {"output.key_table", output.key_table}};
+  Views views;
+  for (const auto& [name, table] : tables) {
+    if (table.cos == nullptr) continue;
+    for (const void* data : {table.cos, table.sin}) {
+      const View view = ViewOfDestination(name, table, data, rows, pairs);
+      SIMDROPE_TRY(CheckApart(view));
+      views.AddOutput(view);
+    }
+  }
+  const int64_t count = output.table.batches * output.table.rows;
+  const auto add_flat = [&](const char* name, const void* data, int64_t size) {
+    views.AddOutput({name, static_cast<const char*>(data), size * count, {{"", 1, 0}, {"", 1, 0}, {"", 1, 0}}});
+  };
+  add_flat("output.query_scale", output.query_scale, sizeof(float));
+  add_flat("output.padding", output.padding, 1);
   return views.Check();
 }
 

@@ -39,6 +39,10 @@ simdrope_status CheckOperands(const simdrope_qkv& in, const simdrope_qkv& out, b
 // NULL): as far as bounds and common strides tell; for up to 256 heads exactly.
 simdrope_status CheckOverlap(const simdrope_cos_sin* cos_sin, const simdrope_qkv& in, const simdrope_qkv& out);
 
+// That nothing which is computed into the first `rows` rows lies on anything else of it, as CheckOverlap tells it.
+// Tables have passed CheckTable.
+simdrope_status CheckDestinations(const simdrope_cos_sin_output& output, int64_t rows, int32_t pairs);
+
 // That two checked tensors share no byte.
 simdrope_status CheckDisjoint(const char* a_name, const simdrope_tensor& a, const char* b_name,
                               const simdrope_tensor& b);

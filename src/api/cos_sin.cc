@@ -60,6 +60,11 @@ simdrope_status ComputeChecked(const simdrope_rope& rope, const simdrope_positio
   if (positions.padding && output.padding == nullptr) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "output.padding is NULL, but positions declare padding");
   }
+  simdrope_cos_sin_output written = output;
+  if (!rope.has_xpos()) written.key_table = SIMDROPE_TABLE_INIT;
+  if (!rope.has_temperature()) written.query_scale = nullptr;
+  if (!positions.padding) written.padding = nullptr;
+  SIMDROPE_TRY(CheckDestinations(written, seq, pairs));
 
   ComputeCosSin(*kernels, rope, positions, seq, output, options);
   return SIMDROPE_OK;
