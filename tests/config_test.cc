@@ -223,7 +223,7 @@ TEST_CASE("axes that do not cover the pairs are refused") {
   CheckRefusals(WithAxes(SIMDROPE_AXES_SECTIONS, 3, {4, 2, 2}),
                 {{"sum to 9", [](Config& c) { c.axes.sections[0] = 5; }},
                  {"sections[1] = -2", [](Config& c) { c.axes.sections[1] = -2; }},
-                 {"axes.layout = 6", [](Config& c) { c.axes.layout = static_cast<simdrope_axis_layout>(6); }}});
+                 {"axes.layout = 7", [](Config& c) { c.axes.layout = static_cast<simdrope_axis_layout>(7); }}});
   CheckRefusals(WithAxes(SIMDROPE_AXES_INTERLEAVED, 3, {4, 2, 2}),
                 {{"wants 3 axes", [](Config& c) { c.axes.count = 2; }}});
   CheckRefusals(WithAxes(SIMDROPE_AXES_ALTERNATE, 3, {2, 3, 3}), {{"sections[1] = 4", [](Config& c) {
@@ -252,13 +252,16 @@ TEST_CASE("XPos and temperature want finite numbers") {
   CheckRefusals(good, {{"scale_base = -1", [](Config& c) { c.xpos.scale_base = -1; }},
                        {"center = inf", [](Config& c) { c.xpos.center = INFINITY; }},
                        {"temperature.length = 0", [](Config& c) { c.temperature.length = 0; }},
+                       {"query_log_length = 1 ", [](Config& c) { c.query_log_length = 1; }},
+                       {"query_log_length = -2", [](Config& c) { c.query_log_length = -2; }},
+                       {"query_log_length = inf", [](Config& c) { c.query_log_length = INFINITY; }},
                        {"temperature.beta = inf", [](Config& c) { c.temperature.beta = INFINITY; }},
                        {"temperature.offset = nan", [](Config& c) { c.temperature.offset = std::nan(""); }}});
 }
 
 TEST_CASE("room for later fields is to be zero") {
   CheckRefusals(Config(16), {{"config.reserved[0] = 1", [](Config& c) { c.reserved[0] = 1; }},
-                             {"config.reserved[7] = 9", [](Config& c) { c.reserved[7] = 9; }}});
+                             {"config.reserved[5] = 9", [](Config& c) { c.reserved[5] = 9; }}});
   const auto rope = simdrope::Rope::create(Config(16));
   for (const uint64_t room : rope->info().reserved) CHECK(room == 0);
 }

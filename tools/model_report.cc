@@ -39,10 +39,15 @@ Json DescribeKind(const io::LayerRope& kind) {
     if (info.axes > 1) json["pair_axis"] = std::vector<int>(info.pair_axis, info.pair_axis + info.pairs);
     json["inv_freq"] = std::vector<double>(info.inv_freq, info.inv_freq + info.pairs);
     json["xpos_scale_base"] = kind.config.xpos.scale_base;
+    json["reversed"] = kind.config.reversed;
+    if (kind.config.reversed) {  // which has the sign
+      for (Json& inv_freq : json["inv_freq"]) inv_freq = -inv_freq.get<double>();
+    }
   } else {
     json["head_dim"] = kind.config.head_dim;
   }
   json["temperature_beta"] = temperature.beta;
+  json["query_log_length"] = kind.config.query_log_length;
   if (temperature.beta != 0) {
     json["temperature_length"] = temperature.length;
     json["temperature_offset"] = temperature.offset;
@@ -78,6 +83,7 @@ void PrintKind(const Json& kind) {
     std::printf(offset != 0 ? ", from %d\n" : "\n", offset);
     std::printf("  theta             %.10g\n", kind["theta"].get<double>());
     std::printf("  scaling           %s\n", kind["scaling"].get<std::string>().c_str());
+    if (kind["reversed"].get<bool>()) std::printf("  direction         reversed\n");
     std::printf("  attention factor  %.10g\n", kind["attention_factor"].get<double>());
     if (kind["axes"].get<int>() > 1) std::printf("  position axes     %d\n", kind["axes"].get<int>());
     const Json& inv_freq = kind["inv_freq"];
@@ -88,6 +94,10 @@ void PrintKind(const Json& kind) {
     std::printf("  temperature       queries times 1 + %.6g ln(1 + floor((p + %g) / %.10g))\n",
                 kind["temperature_beta"].get<double>(), kind["temperature_offset"].get<double>(),
                 kind["temperature_length"].get<double>());
+  }
+  if (kind["query_log_length"].get<double>() != 0) {
+    std::printf("  temperature       queries times max(1, ln(1 + p) / ln(%.10g))\n",
+                kind["query_log_length"].get<double>());
   }
 }
 

@@ -144,10 +144,11 @@ typedef struct simdrope_scaling {
   int64_t seq_len;                // current length (DYNAMIC, LONGROPE, XPos); 0: within L0
   double low_freq_factor;
   double high_freq_factor;
-  double beta_fast;  // 0: 32
-  double beta_slow;  // 0: 1
-  bool truncate;     // round YaRN's correction range outwards to whole pairs
-  double mscale;     // 0: not given
+  double beta_fast;             // 0: 32
+  double beta_slow;             // 0: 1
+  bool truncate;                // round YaRN's correction range outwards to whole pairs
+  double extrapolation_factor;  // YaRN: of the part that keeps its frequency (vLLM); 0: 1
+  double mscale;                // 0: not given
   double mscale_all_dim;
   double short_mscale;  // LongRoPE: attention factor for the short list; 0: not given
   double long_mscale;
@@ -173,7 +174,10 @@ typedef enum simdrope_axis_layout SIMDROPE_ENUM_TYPE {
   // the odd ones (Pixtral).
   SIMDROPE_AXES_STRIDED = 4,
   // pair_axis says it, for each of the rotary_dim / 2 pairs.
-  SIMDROPE_AXES_EXPLICIT = 5
+  SIMDROPE_AXES_EXPLICIT = 5,
+  // Each pair turns by the sum of what every axis gives (RoPE-Mixed, Mochi): scaling.type EXPLICIT, whose list holds
+  // the frequencies of all pairs on axis 0, then on axis 1, ... Precision EXACT; rows are computed, not tabulated.
+  SIMDROPE_AXES_SUM = 6
 } simdrope_axis_layout;
 
 typedef struct simdrope_axes {
@@ -212,7 +216,11 @@ typedef struct simdrope_config {
   simdrope_axes axes;
   simdrope_xpos xpos;
   simdrope_temperature temperature;
-  uint64_t reserved[8];  // 0: for fields of later versions
+  bool reversed;  // turns the other way: x cos + y sin and y cos - x sin (NanoChat)
+  // Q of a token at position p is multiplied by log(p + 1) / log(query_log_length) too, where that is above 1 (Qwen 1);
+  // 0: none. The first axis counts.
+  double query_log_length;
+  uint64_t reserved[6];  // 0: for fields of later versions
 } simdrope_config;
 
 // theta 10000, one axis, scaling.truncate, everything else 0; head_dim must be set. NULL is allowed.
@@ -257,10 +265,12 @@ typedef struct simdrope_rope_info {
   simdrope_pairing pairing;
   double theta;              // as configured
   double attention_factor;   // multiplies cos and sin
-  const double* inv_freq;    // [pairs], radians per position; lives as long as the rope
+  const double* inv_freq;    // [pairs], radians per position, below 0 if reversed; lives as long as the rope. With
+                             // SIMDROPE_AXES_SUM [axes][pairs].
   const uint8_t* pair_axis;  // [pairs]; lives as long as the rope
   bool distinct_keys;        // K needs rows of its own (XPos)
   bool scales_queries;       // Q has a factor per token (temperature)
+  bool sums_axes;            // inv_freq has entries for each axis (SIMDROPE_AXES_SUM)
   uint64_t reserved[8];      // 0
 } simdrope_rope_info;
 

@@ -41,6 +41,7 @@ uint8_t AxisOfPair(const simdrope_axes& axes, int32_t pairs, int32_t pair) {
       return static_cast<uint8_t>(pair < axes.sections[1] + axes.sections[2] ? 1 + pair % 2 : 0);
     case SIMDROPE_AXES_STRIDED: return pair < pairs / 2 ? 0 : 1;
     case SIMDROPE_AXES_EXPLICIT: return axes.pair_axis[pair];
+    case SIMDROPE_AXES_SUM: return 0;
   }
   return 0;
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "angle/axes.h"
+#include "core/config.h"
 
 namespace simdrope::impl {
 namespace {
@@ -74,7 +75,8 @@ CorrectionRange YarnRange(const simdrope_config& config, int32_t dim) {
 }
 
 double Yarn(const simdrope_scaling& s, const CorrectionRange& range, int32_t pair, double inv_freq) {
-  const double ramp = std::clamp((pair - range.low) / (range.high - range.low), 0.0, 1.0);
+  double ramp = std::clamp((pair - range.low) / (range.high - range.low), 0.0, 1.0);
+  if (s.extrapolation_factor > 0 && s.extrapolation_factor != 1) ramp = 1 - (1 - ramp) * s.extrapolation_factor;
   return inv_freq / YarnFactor(s) * ramp + inv_freq * (1 - ramp);
 }
 
@@ -113,7 +115,8 @@ float FloatYarn(const simdrope_scaling& s, const CorrectionRange& range, int32_t
   const float ramp = std::clamp(distance / static_cast<float>(range.high - range.low), 0.0f, 1.0f);
   const float extrapolated = 1 / power;
   const float interpolated = 1 / (static_cast<float>(YarnFactor(s)) * power);
-  const float kept = 1 - ramp;
+  const float extrapolation = s.extrapolation_factor > 0 ? static_cast<float>(s.extrapolation_factor) : 1.0f;
+  const float kept = (1 - ramp) * extrapolation;
   return interpolated * (1 - kept) + extrapolated * kept;
 }
 
@@ -123,6 +126,10 @@ double YarnMscale(double factor, double mscale) { return factor <= 1 ? 1.0 : 0.1
 
 void InvFreq(const simdrope_config& config, int32_t pairs, double* inv_freq) {
   const simdrope_scaling& s = config.scaling;
+  if (SummedAxes(config.axes) > 1) {
+    std::copy(s.factors, s.factors + SummedAxes(config.axes) * pairs, inv_freq);
+    return;
+  }
   const int32_t dim = 2 * pairs;
   const Series series{ScaledTheta(config, dim)};
   const CorrectionRange range = s.type == SIMDROPE_SCALING_YARN ? YarnRange(config, dim) : CorrectionRange{0, 1};

@@ -66,17 +66,19 @@ bool Allocate(int32_t count, std::unique_ptr<T[]>* array) {
 }
 
 // A rope for `window` whose arrays are there but not filled.
-simdrope_status AllocateRope(const Window& window, int32_t head_dim, bool has_xpos,
+simdrope_status AllocateRope(const Window& window, int32_t head_dim, int32_t summed_axes, bool has_xpos,
                              std::unique_ptr<simdrope_rope>* result) {
   const int32_t pairs = window.pairs();
   std::unique_ptr<simdrope_rope> rope(new (std::nothrow) simdrope_rope);
-  if (rope == nullptr || !Allocate(pairs, &rope->inv_freq) || !Allocate(pairs, &rope->phase_step) ||
-      !Allocate(pairs, &rope->phase_rest) || !Allocate(pairs, &rope->float_inv_freq) ||
+  const int32_t all = summed_axes * pairs;
+  if (rope == nullptr || !Allocate(all, &rope->inv_freq) || !Allocate(all, &rope->phase_step) ||
+      !Allocate(all, &rope->phase_rest) || !Allocate(pairs, &rope->float_inv_freq) ||
       !Allocate(pairs, &rope->pair_axis) || (has_xpos && !Allocate(pairs, &rope->log2_zeta))) {
     return Fail(SIMDROPE_OUT_OF_MEMORY, "no memory for a rope of %d pairs", pairs);
   }
   rope->window = window;
   rope->head_dim = head_dim;
+  rope->summed_axes = summed_axes;
   *result = std::move(rope);
   return SIMDROPE_OK;
 }
@@ -88,18 +90,20 @@ simdrope_status MakeRope(const simdrope_config& config, std::unique_ptr<simdrope
   SIMDROPE_TRY(CheckConfig(config, &window));
   const int32_t pairs = window.pairs();
   std::unique_ptr<simdrope_rope> rope;
-  SIMDROPE_TRY(AllocateRope(window, config.head_dim, config.xpos.scale_base > 0, &rope));
+  SIMDROPE_TRY(AllocateRope(window, config.head_dim, SummedAxes(config.axes), config.xpos.scale_base > 0, &rope));
   rope->axes = config.axes.count;
   rope->precision = config.precision;
   rope->theta = config.theta;
   rope->attention_factor = AttentionFactor(config);
   rope->temperature = config.temperature;
+  rope->query_log_length = config.query_log_length;
   rope->xpos_scale_base = config.xpos.scale_base;
   const int64_t half_length = config.scaling.seq_len / 2;
   rope->xpos_center = config.xpos.center_at_half_length ? static_cast<double>(half_length) : config.xpos.center;
 
   (config.precision == SIMDROPE_PRECISION_EXACT ? InvFreq : FloatInvFreq)(config, pairs, rope->inv_freq.get());
-  for (int32_t i = 0; i < pairs; ++i) {
+  for (int32_t i = 0; i < rope->summed_axes * pairs; ++i) {
+    if (config.reversed) rope->inv_freq[i] = -rope->inv_freq[i];
     const double inv_freq = rope->inv_freq[i];
     if (!(std::fabs(inv_freq) <= kMaxInvFreq)) {
       return Fail(SIMDROPE_INVALID_ARGUMENT, "inv_freq[%d] = %g is beyond +-2^32 radians per position", i, inv_freq);
@@ -107,7 +111,9 @@ simdrope_status MakeRope(const simdrope_config& config, std::unique_ptr<simdrope
     const PhaseStep phase = PhaseStepOf(inv_freq);
     rope->phase_step[i] = phase.step;
     rope->phase_rest[i] = phase.rest;
-    rope->float_inv_freq[i] = RoundedInvFreq(config.precision, inv_freq);
+  }
+  for (int32_t i = 0; i < pairs; ++i) {
+    rope->float_inv_freq[i] = RoundedInvFreq(config.precision, rope->inv_freq[i]);
     rope->pair_axis[i] = AxisOfPair(config.axes, pairs, i);
     if (rope->has_xpos()) {
       rope->log2_zeta[i] = std::log2((2.0 * i + 0.4 * window.rotary_dim) / (1.4 * window.rotary_dim));
@@ -129,6 +135,9 @@ simdrope_status MakeRerotation(const simdrope_rope* from, const simdrope_rope& t
                 static_cast<unsigned long long>(fingerprint), static_cast<unsigned long long>(expected));
   }
   const int32_t pairs = to.window.pairs();
+  if (to.summed_axes > 1 || (from != nullptr && from->summed_axes > 1)) {
+    return Fail(SIMDROPE_UNSUPPORTED, "keys whose angles are sums over axes cannot be rotated again");
+  }
   if (from != nullptr) {
     const Window &a = from->window, &b = to.window;
     if (from->head_dim != to.head_dim || a.rotary_dim != b.rotary_dim || a.offset != b.offset || a.split != b.split ||
@@ -143,7 +152,7 @@ simdrope_status MakeRerotation(const simdrope_rope* from, const simdrope_rope& t
   // Between two ropes of the same XPos its magnitudes cancel.
   const bool has_xpos = from == nullptr && to.has_xpos();
   std::unique_ptr<simdrope_rope> rope;
-  SIMDROPE_TRY(AllocateRope(to.window, to.head_dim, has_xpos, &rope));
+  SIMDROPE_TRY(AllocateRope(to.window, to.head_dim, 1, has_xpos, &rope));
   rope->axes = to.axes;
   rope->theta = to.theta;
   if (from != nullptr) rope->attention_factor = to.attention_factor / from->attention_factor;
@@ -170,7 +179,11 @@ void Release(simdrope_rope* rope) {
 
 double QueryScale(const simdrope_rope& rope, double position) {
   const simdrope_temperature& t = rope.temperature;
-  return 1 + t.beta * std::log(1 + std::floor((position + t.offset) / t.length));
+  double scale = 1;
+  if (t.beta != 0) scale += t.beta * std::log(1 + std::floor((position + t.offset) / t.length));
+  const double length = rope.query_log_length;
+  if (length != 0 && position + 1 > length) scale *= std::log(position + 1) / std::log(length);
+  return scale;
 }
 
 }  // namespace simdrope::impl

@@ -20,9 +20,12 @@ struct simdrope_rope {
   double xpos_center = 0;
   double xpos_scale_base = 0;  // 0: no XPos
   simdrope_temperature temperature{};
+  double query_log_length = 0;
   uint64_t fingerprint = 0;  // of the Config; 0: of none (a re-rotation)
 
-  // [pairs] each.
+  int32_t summed_axes = 1;  // whose angles are added up (SUM)
+
+  // [pairs] each; [summed_axes][pairs] of inv_freq, phase_step and phase_rest.
   std::unique_ptr<double[]> inv_freq;       // radians per position
   std::unique_ptr<uint64_t[]> phase_step;   // EXACT: units of 2^-64 turn
   std::unique_ptr<double[]> phase_rest;     // EXACT: what phase_step's rounding left out
@@ -31,7 +34,7 @@ struct simdrope_rope {
   std::unique_ptr<double[]> log2_zeta;  // XPos only
 
   bool has_xpos() const { return xpos_scale_base != 0; }
-  bool has_temperature() const { return temperature.beta != 0; }
+  bool has_temperature() const { return temperature.beta != 0 || query_log_length != 0; }
 };
 
 namespace simdrope::impl {

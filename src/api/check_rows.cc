@@ -179,7 +179,12 @@ constexpr double kMaxFloatExponent = 127;
 
 double MaxInvFreq(const simdrope_rope& rope) {
   double max = 0;
-  for (int32_t i = 0; i < rope.window.pairs(); ++i) max = std::max(max, std::fabs(rope.inv_freq[i]));
+  const int32_t pairs = rope.window.pairs();
+  for (int32_t i = 0; i < pairs; ++i) {
+    double sum = 0;
+    for (int32_t a = 0; a < rope.summed_axes; ++a) sum += std::fabs(rope.inv_freq[a * pairs + i]);
+    max = std::max(max, sum);
+  }
   return max;
 }
 
@@ -226,7 +231,7 @@ simdrope_status CheckReach(const simdrope_rope& rope, const simdrope_positions& 
     return Fail(SIMDROPE_UNSUPPORTED, "positions reach %g, which f16 positions cannot hold: they end at 65504", most);
   }
   double first, last;
-  if (rope.has_temperature() && RealRangeOf(positions, batch, seq, 1, &first, &last)) {
+  if (rope.temperature.beta != 0 && RealRangeOf(positions, batch, seq, 1, &first, &last)) {
     const simdrope_temperature& t = rope.temperature;
     if (std::floor((first + t.offset) / t.length) <= -1) {
       return Fail(SIMDROPE_INVALID_ARGUMENT,

@@ -89,6 +89,9 @@ simdrope_status simdrope_cache_create(const simdrope_rope* rope, simdrope_format
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s is NULL", rope == nullptr ? "rope" : "cache");
   }
   SIMDROPE_TRY(CheckFloatFormat("cache", format));
+  if (rope->summed_axes > 1) {
+    return Fail(SIMDROPE_UNSUPPORTED, "angles that are sums over %d axes have no table of positions", rope->axes);
+  }
   simdrope_cache* made = new (std::nothrow) simdrope_cache(const_cast<simdrope_rope*>(rope), format);
   if (made == nullptr) return Fail(SIMDROPE_OUT_OF_MEMORY, "no memory for a cache");
   *cache = made;

@@ -58,6 +58,7 @@ void simdrope_rope_describe(const simdrope_rope* rope, simdrope_rope_info* info)
   info->pair_axis = rope->pair_axis.get();
   info->distinct_keys = rope->has_xpos();
   info->scales_queries = rope->has_temperature();
+  info->sums_axes = rope->summed_axes > 1;
 }
 
 uint64_t simdrope_rope_fingerprint(const simdrope_rope* rope) { return rope != nullptr ? rope->fingerprint : 0; }

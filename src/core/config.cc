@@ -39,6 +39,7 @@ simdrope_status CheckFactors(const simdrope_scaling& scaling, const char* name, 
   return SIMDROPE_OK;
 }
 
+// `pairs` counts those of each summed axis.
 simdrope_status CheckScaling(const simdrope_scaling& s, int32_t pairs) {
   SIMDROPE_TRY(CheckNotNegative("scaling.attention_factor", s.attention_factor));
   if (s.seq_len < 0 || s.max_position < 0) {
@@ -64,6 +65,7 @@ simdrope_status CheckScaling(const simdrope_scaling& s, int32_t pairs) {
       SIMDROPE_TRY(CheckNotNegative("scaling.factor", s.factor));
       SIMDROPE_TRY(CheckNotNegative("scaling.beta_fast", s.beta_fast));
       SIMDROPE_TRY(CheckNotNegative("scaling.beta_slow", s.beta_slow));
+      SIMDROPE_TRY(CheckNotNegative("scaling.extrapolation_factor", s.extrapolation_factor));
       SIMDROPE_TRY(CheckNotNegative("scaling.mscale", s.mscale));
       SIMDROPE_TRY(CheckNotNegative("scaling.mscale_all_dim", s.mscale_all_dim));
       SIMDROPE_TRY(CheckLength("scaling.original_max_position", s.original_max_position));
@@ -98,7 +100,7 @@ simdrope_status CheckAxes(const simdrope_axes& axes, int32_t pairs) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "axes.count = %d must be 1 to %d", axes.count, SIMDROPE_MAX_AXES);
   }
   if (axes.count == 1) return SIMDROPE_OK;
-  if (axes.layout < SIMDROPE_AXES_SECTIONS || axes.layout > SIMDROPE_AXES_EXPLICIT) {
+  if (axes.layout < SIMDROPE_AXES_SECTIONS || axes.layout > SIMDROPE_AXES_SUM) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "axes.layout = %d is none of the simdrope_axis_layout",
                 static_cast<int>(axes.layout));
   }
@@ -115,6 +117,7 @@ simdrope_status CheckAxes(const simdrope_axes& axes, int32_t pairs) {
     }
     return SIMDROPE_OK;
   }
+  if (axes.layout == SIMDROPE_AXES_SUM) return SIMDROPE_OK;
   if (axes.layout == SIMDROPE_AXES_STRIDED) {
     if (axes.count == 2 && pairs % 2 == 0) return SIMDROPE_OK;
     return Fail(SIMDROPE_INVALID_ARGUMENT, "strided axes want 2 axes and an even number of pairs, not %d and %d",
@@ -139,6 +142,19 @@ simdrope_status CheckAxes(const simdrope_axes& axes, int32_t pairs) {
   if (axes.layout == SIMDROPE_AXES_ALTERNATE && axes.sections[1] != axes.sections[2]) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "alternating axes want sections[1] = %d and sections[2] = %d to be equal",
                 axes.sections[1], axes.sections[2]);
+  }
+  return SIMDROPE_OK;
+}
+
+simdrope_status CheckSum(const simdrope_config& config) {
+  if (SummedAxes(config.axes) == 1) return SIMDROPE_OK;
+  if (config.scaling.type != SIMDROPE_SCALING_EXPLICIT) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "axes.layout = sum wants explicit frequencies, but scaling.type = %d",
+                static_cast<int>(config.scaling.type));
+  }
+  if (config.precision != SIMDROPE_PRECISION_EXACT || config.xpos.scale_base != 0) {
+    return Fail(SIMDROPE_UNSUPPORTED, "axes.layout = sum wants precision = exact (%d) and no xpos.scale_base (%g)",
+                static_cast<int>(config.precision), config.xpos.scale_base);
   }
   return SIMDROPE_OK;
 }
@@ -191,14 +207,19 @@ simdrope_status CheckConfig(const simdrope_config& config, Window* window) {
                 static_cast<int>(config.precision));
   }
   SIMDROPE_TRY(CheckPositive("theta", config.theta));
-  SIMDROPE_TRY(CheckScaling(config.scaling, window->pairs()));
   SIMDROPE_TRY(CheckAxes(config.axes, window->pairs()));
+  SIMDROPE_TRY(CheckSum(config));
+  SIMDROPE_TRY(CheckScaling(config.scaling, SummedAxes(config.axes) * window->pairs()));
   SIMDROPE_TRY(CheckNotNegative("xpos.scale_base", config.xpos.scale_base));
   if (!std::isfinite(config.xpos.center)) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "xpos.center = %g must be finite", config.xpos.center);
   }
   const simdrope_temperature& t = config.temperature;
   if (t.beta != 0) SIMDROPE_TRY(CheckPositive("temperature.length", t.length));
+  if (!(config.query_log_length == 0 || (config.query_log_length > 1 && std::isfinite(config.query_log_length)))) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "query_log_length = %g must be 0, or above 1 and finite",
+                config.query_log_length);
+  }
   if (!std::isfinite(t.beta) || !std::isfinite(t.offset)) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "temperature.beta = %g and temperature.offset = %g must be finite", t.beta,
                 t.offset);

@@ -19,6 +19,11 @@ struct Window {
   int32_t span() const { return pairing == SIMDROPE_HALF ? split + pairs() : rotary_dim; }
 };
 
+// How many axes are added up in the angle of each pair: 1, but for SUM.
+inline int32_t SummedAxes(const simdrope_axes& axes) {
+  return axes.count > 1 && axes.layout == SIMDROPE_AXES_SUM ? axes.count : 1;
+}
+
 // Fills in defaults (rotary_dim 0, split 0) and checks that the window lies inside the head.
 simdrope_status MakeWindow(int64_t head_dim, int32_t rotary_dim, int32_t rotary_offset, int32_t split,
                            simdrope_pairing pairing, Window* window);

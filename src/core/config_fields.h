@@ -26,8 +26,9 @@ struct Field {
 
 // A list of numbers, one a pair, by pointer and count: which one, when it counts, and how a C++ Config takes it.
 struct FactorsList {
-  static constexpr Field field{"scaling.factors",
-                               "a value for each pair: longrope's short list, freq_factors, explicit"};
+  static constexpr Field field{
+      "scaling.factors",
+      "a value for each pair (sum: for each axis and pair): longrope's short list, freq_factors, explicit"};
   static bool IsUsed(const simdrope_config& c) {
     const simdrope_scaling_type t = c.scaling.type;
     return t == SIMDROPE_SCALING_LONGROPE || t == SIMDROPE_SCALING_FREQ_FACTORS || t == SIMDROPE_SCALING_EXPLICIT;
@@ -89,6 +90,7 @@ void VisitFields(Visitor&& visitor, Configs&... c) {
   SIMDROPE_FIELD(scaling.beta_fast, "yarn; 0: 32");
   SIMDROPE_FIELD(scaling.beta_slow, "yarn; 0: 1");
   SIMDROPE_FIELD(scaling.truncate, "yarn: round the correction range outwards to whole pairs");
+  SIMDROPE_FIELD(scaling.extrapolation_factor, "yarn: of the part that keeps its frequency; 0: 1");
   SIMDROPE_FIELD(scaling.mscale, "yarn; 0: not given");
   SIMDROPE_FIELD(scaling.mscale_all_dim, "yarn; 0: not given");
   SIMDROPE_FIELD(scaling.short_mscale, "longrope: attention factor of the short list; 0: not given");
@@ -108,6 +110,9 @@ void VisitFields(Visitor&& visitor, Configs&... c) {
   SIMDROPE_FIELD(temperature.beta, "Q is multiplied by 1 + beta * log(1 + floor((p + offset) / length)); 0: none");
   SIMDROPE_FIELD(temperature.length, "trained context length, usually");
   SIMDROPE_FIELD(temperature.offset, "added to the position");
+  SIMDROPE_FIELD(reversed, "turns the other way: x cos + y sin and y cos - x sin");
+  SIMDROPE_FIELD(query_log_length,
+                 "Q is multiplied by log(p + 1) / log(query_log_length), where that is above 1; 0: none");
 #undef SIMDROPE_FIELD
 }
 

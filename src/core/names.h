@@ -58,6 +58,7 @@ constexpr const char* NameOf(simdrope_axis_layout value) {
     case SIMDROPE_AXES_RESTART: return "restart";
     case SIMDROPE_AXES_STRIDED: return "strided";
     case SIMDROPE_AXES_EXPLICIT: return "explicit";
+    case SIMDROPE_AXES_SUM: return "sum";
   }
   return nullptr;
 }

@@ -76,7 +76,23 @@ void ComputePhases(const Kernels& kernels, const Chunk& c, const TokenPositions&
                    stride};
   int64_t position[kCosSinChunk];
   double real_position[kCosSinChunk];
-  if (rope.axes > 1) {
+  uint64_t sum[kCosSinChunk] = {};
+  double sum_of_rests[kCosSinChunk] = {};
+  if (rope.summed_axes > 1) {  // the phases themselves, times 1
+    const auto pairs = static_cast<size_t>(rope.window.pairs());
+    for (int32_t a = 0; a < rope.summed_axes; ++a) {
+      const int64_t on_axis = tokens.on_axis(a);
+      const size_t begin = static_cast<size_t>(a) * pairs + c.first;
+      for (size_t i = 0; i < c.pairs; ++i) {
+        sum[i] += static_cast<uint64_t>(on_axis) * rope.phase_step[begin + i];
+        sum_of_rests[i] += RestPosition(on_axis) * rope.phase_rest[begin + i];
+      }
+    }
+    phases.phase_step = sum;
+    phases.phase_rest = sum_of_rests;
+    phases.position = 1;
+    phases.real_position = 1;
+  } else if (rope.axes > 1) {
     int64_t on_axis[SIMDROPE_MAX_AXES];
     for (int32_t a = 0; a < rope.axes; ++a) on_axis[a] = tokens.on_axis(a);
     for (size_t i = 0; i < kCosSinChunk; ++i) {
@@ -92,7 +108,12 @@ void ComputePhases(const Kernels& kernels, const Chunk& c, const TokenPositions&
 void ComputeTurns(const Kernels& kernels, const Chunk& c, const double* on_axis, const Magnitude& magnitude, float* cos,
                   float* sin) {
   double turns[kCosSinChunk] = {};
-  for (size_t i = 0; i < c.pairs; ++i) {
+  const auto pairs = static_cast<size_t>(c.rope.window.pairs());
+  for (int32_t a = 0; c.rope.summed_axes > 1 && a < c.rope.summed_axes; ++a) {
+    const double* inv_freq = &c.rope.inv_freq[static_cast<size_t>(a) * pairs + c.first];
+    for (size_t i = 0; i < c.pairs; ++i) turns[i] += on_axis[a] * inv_freq[i] * kTurnsPerRadian;
+  }
+  for (size_t i = 0; i < c.pairs && c.rope.summed_axes == 1; ++i) {
     const size_t pair = c.first + i;
     turns[i] = on_axis[c.rope.pair_axis[pair]] * c.rope.inv_freq[pair] * kTurnsPerRadian;
   }

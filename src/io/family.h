@@ -104,6 +104,7 @@ struct Family {
   int32_t rope_dim = 0;             // and rotated ones
   bool latent = false;              // q and k heads are [plain | rotated], the sizes in keys qk_*_head_dim
   bool window_last = false;         // the window is the head's end, not its beginning
+  bool reversed = false;            // it turns the other way
   std::string_view rope{};          // rope_parameters of a file without any, as JSON
   std::string_view requires_key{};  // without it nothing is known
   std::string_view keys{};          // its own names of keys: "rope_theta=rotary_embedding_base ..."

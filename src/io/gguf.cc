@@ -224,9 +224,7 @@ class GgufReader {
     // llama.cpp computes the magnitude anew wherever YaRN is on.
     file_.number(key("rope.scaling.yarn_attn_factor"));
     if (mix < 0 ? !wanted : mix == 0) return false;
-    if (mix > 0 && mix != 1) {
-      reject("key ", in_quotes(key("rope.scaling.yarn_ext_factor")), " is ", mix, "; only 0 and 1 are understood");
-    }
+    if (mix > 0 && mix != 1) s.extrapolation_factor = mix;
     if (family_->tenth_log_multiplier) log_multiplier *= 10;
     const auto magnitude = [&](double multiplier) {
       return factor <= 1 ? 1.0 : 0.1 * multiplier * std::log(factor) + 1.0;

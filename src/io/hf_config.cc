@@ -602,6 +602,7 @@ class ConfigReader {
     if (family_->names != "qwen") return;
     const double trained = static_cast<double>(keys_.integer({"seq_length"}).value_or(0));
     const double length = static_cast<double>(options_.seq_len);
+    if (trained > 1 && keys_.boolean({"use_logn_attn"}).value_or(false)) config.query_log_length = trained;
     if (!keys_.boolean({"use_dynamic_ntk"}).value_or(false) || !(trained > 0 && length > trained)) return;
     config.scaling.type = SIMDROPE_SCALING_NTK;
     config.scaling.factor = std::max(std::exp2(std::ceil(std::log2(length / trained) + 1)) - 1, 1.0);
@@ -669,10 +670,10 @@ class ConfigReader {
     if (keys_.boolean({"rotary_value"}).value_or(false)) {
       model_.warnings.push_back("key " + keys_.last() + ": V is rotated like Q and K");
     }
-    if (keys_.boolean({"use_logn_attn"}).value_or(false)) {
+    if (keys_.boolean({"use_logn_attn"}).value_or(false) && family_->names != "qwen") {
       model_.warnings.push_back("key " + keys_.last() +
                                 ": beyond seq_length, queries at position p are multiplied by " +
-                                "ln(p) / ln(seq_length); no Config says that");
+                                "ln(p + 1) / ln(seq_length), which only model type \"qwen\" is read with");
     }
     if (const Json* chunks = keys_.any("dual_chunk_attention_config"); chunks != nullptr && chunks->is_object()) {
       model_.warnings.push_back("key " + keys_.path_of("dual_chunk_attention_config") +

@@ -112,8 +112,12 @@ double yarn_magnitude(double factor, double mscale) {
 // What vLLM knows of YaRN and transformers does not.
 void read_vllm_yarn(Keys& rope, const HfContext& context, const std::string& type, simdrope_scaling& s) {
   const double extrapolation = rope.number({"extrapolation_factor"}).value_or(1);
-  if (extrapolation != 1) {
-    reject("key ", rope.path_of("extrapolation_factor"), " is ", extrapolation, "; only 1 is understood");
+  if (!(extrapolation >= 0)) reject("key ", rope.path_of("extrapolation_factor"), " is ", extrapolation, ", below 0");
+  if (extrapolation == 0) {  // no pair keeps its frequency
+    s.type = SIMDROPE_SCALING_LINEAR;
+    if (s.attention_factor == 0 && !s.attention_factor_given) s.attention_factor = yarn_magnitude(s.factor, 1);
+  } else if (extrapolation != 1) {
+    s.extrapolation_factor = extrapolation;
   }
   const double attention = rope.number({"attn_factor"}).value_or(1);
   if (type == "deepseek_yarn" || type == "deepseek_llama_scaling") {
@@ -238,6 +242,7 @@ Config read_hf_rope(Keys& rope, const HfContext& context) {
   config.head_dim = context.head_dim;
   config.rotary_offset = context.rotary_offset;
   config.pairing = context.pairing;
+  config.reversed = context.family->reversed;
   config.theta = rope.number({"rope_theta"}).value_or(context.theta);
   const std::string type = rope_type_of(rope, context);
   const double fraction = rope.number({"partial_rotary_factor"}).value_or(context.rotary_fraction);

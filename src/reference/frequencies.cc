@@ -32,6 +32,7 @@ int AxisOf(const simdrope_axes& axes, int pairs, int pair) {
     case SIMDROPE_AXES_ALTERNATE: return pair < axes.sections[1] + axes.sections[2] ? 1 + pair % 2 : 0;
     case SIMDROPE_AXES_STRIDED: return 2 * pair < pairs ? 0 : 1;
     case SIMDROPE_AXES_EXPLICIT: return axes.pair_axis[pair];
+    case SIMDROPE_AXES_SUM: return 0;
   }
   return 0;
 }
@@ -84,7 +85,9 @@ std::pair<Real, Real> YarnRange(const simdrope_config& config, int dim) {
 // How far each pair is interpolated, 0 to 1.
 Real YarnRamp(const simdrope_config& config, int dim, int pair) {
   const auto [low, high] = YarnRange(config, dim);
-  return std::clamp<Real>((pair - low) / (high - low), 0, 1);
+  const Real kept = 1 - std::clamp<Real>((pair - low) / (high - low), 0, 1);
+  const double extrapolation = config.scaling.extrapolation_factor;
+  return 1 - kept * (extrapolation > 0 ? extrapolation : 1);
 }
 
 Real Llama3(const simdrope_scaling& s, Real inv_freq) {
@@ -189,7 +192,8 @@ Single SingleScaled(const simdrope_config& config, int pairs, int pair, Single p
     }
     case SIMDROPE_SCALING_YARN: {
       const Single interpolation = one / (Single(static_cast<double>(FactorOf(s, 1))) * pos_freq);
-      const Single extrapolation_factor = one - SingleYarnRamp(config, 2 * pairs, pair);
+      const Single given = s.extrapolation_factor > 0 ? s.extrapolation_factor : 1;
+      const Single extrapolation_factor = (one - SingleYarnRamp(config, 2 * pairs, pair)) * given;
       return interpolation * (one - extrapolation_factor) + inv_freq * extrapolation_factor;
     }
     case SIMDROPE_SCALING_LONGROPE: return one / (Single((IsLong(s) ? s.long_factors : s.factors)[pair]) * pos_freq);
@@ -219,6 +223,10 @@ Frequencies FrequenciesOf(const simdrope_config& config) {
     }
     frequencies.axis.push_back(AxisOf(config.axes, pairs, i));
   }
+  if (config.axes.count > 1 && config.axes.layout == SIMDROPE_AXES_SUM) {
+    frequencies.inv_freq.assign(config.scaling.factors, config.scaling.factors + config.axes.count * pairs);
+  }
+  for (double& inv_freq : frequencies.inv_freq) inv_freq = config.reversed ? -inv_freq : inv_freq;
   frequencies.attention_factor = static_cast<double>(AttentionFactorOf(config.scaling));
   return frequencies;
 }

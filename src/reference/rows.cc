@@ -59,8 +59,33 @@ double XposFactor(const simdrope_config& config, int pairs, int pair, double pos
   return std::pow((2.0 * pair + 0.4 * width) / (1.4 * width), key ? -power : power);
 }
 
-double TemperatureAt(const simdrope_temperature& t, double position) {
-  return t.beta == 0 ? 1 : 1 + t.beta * std::log1p(std::floor((position + t.offset) / t.length));
+double QueryScaleAt(const simdrope_config& config, double position) {
+  const simdrope_temperature& t = config.temperature;
+  const double scale = t.beta == 0 ? 1 : 1 + t.beta * std::log1p(std::floor((position + t.offset) / t.length));
+  if (config.query_log_length == 0 || position + 1 <= config.query_log_length) return scale;
+  return scale * std::log1p(position) / std::log(config.query_log_length);
+}
+
+// Angles that are sums over axes.
+Row SumRow(const simdrope_config& config, const Frequencies& frequencies, const std::vector<Position>& on_axis,
+           bool key) {
+  Row row;
+  const size_t pairs = frequencies.axis.size();
+  const double magnitude = frequencies.attention_factor;
+  for (size_t i = 0; i < pairs; ++i) {
+    CosSinValues sum{1, 0};
+    double floor = 0;
+    for (size_t a = 0; a * pairs < frequencies.inv_freq.size(); ++a) {
+      const double inv_freq = frequencies.inv_freq[a * pairs + i];
+      sum = Sum(sum, ExactCosSin(on_axis[a], inv_freq));
+      floor += RowFloor(on_axis[a], inv_freq, SIMDROPE_PRECISION_EXACT);
+    }
+    row.cos.push_back(sum.cos * magnitude);
+    row.sin.push_back(sum.sin * magnitude);
+    row.floor.push_back(floor * std::fabs(magnitude));
+  }
+  if (!key) row.query_scale = QueryScaleAt(config, on_axis[0].real);
+  return row;
 }
 
 }  // namespace
@@ -105,7 +130,7 @@ double RowFloor(Position position, double inv_freq, simdrope_precision precision
 }
 
 Frequencies FrequenciesOf(const simdrope_rope_info& info) {
-  return {{info.inv_freq, info.inv_freq + info.pairs},
+  return {{info.inv_freq, info.inv_freq + info.pairs * (info.sums_axes ? info.axes : 1)},
           {info.pair_axis, info.pair_axis + info.pairs},
           info.attention_factor};
 }
@@ -129,7 +154,8 @@ Row RowAt(const std::vector<double>& inv_freq, double position, double magnitude
 Row RowOf(const simdrope_config& config, const Frequencies& frequencies, const std::vector<Position>& on_axis,
           bool key) {
   Row row;
-  const int pairs = static_cast<int>(frequencies.inv_freq.size());
+  if (frequencies.inv_freq.size() > frequencies.axis.size()) return SumRow(config, frequencies, on_axis, key);
+  const int pairs = static_cast<int>(frequencies.axis.size());
   // A precision other than EXACT rounds cos and sin, the magnitude, and their product.
   const bool has_magnitude = frequencies.attention_factor != 1 || config.xpos.scale_base != 0;
   if (config.precision != SIMDROPE_PRECISION_EXACT && has_magnitude) row.error += 2 * kU;
@@ -150,7 +176,7 @@ Row RowOf(const simdrope_config& config, const Frequencies& frequencies, const s
     row.sin.push_back(exact.sin * magnitude);
     row.floor.push_back(RowFloor(position, inv_freq, config.precision) * std::fabs(magnitude));
   }
-  if (!key) row.query_scale = TemperatureAt(config.temperature, on_axis[0].real);
+  if (!key) row.query_scale = QueryScaleAt(config, on_axis[0].real);
   return row;
 }
 

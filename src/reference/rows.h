@@ -36,8 +36,8 @@ double RowFloor(Position position, double inv_freq, simdrope_precision precision
 // What a Config says of each pair: the formulas of its scaling in long double, from the papers that
 // src/angle/frequencies.h names.
 struct Frequencies {
-  std::vector<double> inv_freq;  // radians per position
-  std::vector<int> axis;
+  std::vector<double> inv_freq;  // radians per position; of all pairs on each axis in turn, where axes are summed
+  std::vector<int> axis;         // of each pair
   double attention_factor = 1;
 };
 Frequencies FrequenciesOf(const simdrope_config& config);

@@ -152,3 +152,12 @@ TEST_CASE("gguf: PLaMo 3 has sliding layers of another theta") {
   CHECK(plamo.find("sliding_attention")->config.theta == 1e4);
   CHECK(read(model("plamo3")).ropes.size() == 1);
 }
+
+TEST_CASE("gguf: YaRN may extrapolate in part") {
+  const io::Model part = read(model("llama")
+                                  .text("llama.rope.scaling.type", "yarn")
+                                  .f32("llama.rope.scaling.factor", 4)
+                                  .f32("llama.rope.scaling.yarn_ext_factor", 0.5f));
+  CHECK(part.ropes[0].config.scaling.type == SIMDROPE_SCALING_YARN);
+  CHECK(part.ropes[0].config.scaling.extrapolation_factor == 0.5);
+}

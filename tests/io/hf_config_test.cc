@@ -389,6 +389,20 @@ TEST_CASE("hf_config: every scaling and axis layout is written and read back") {
 }
 
 TEST_CASE("hf_config: the rest of a Config is written and read back") {
+  Config sum(8);
+  sum.axes.count = 2;
+  sum.axes.layout = SIMDROPE_AXES_SUM;
+  sum.scaling.type = SIMDROPE_SCALING_EXPLICIT;
+  sum.set_factors({1, 2, 3, 4, 5, 6, 7, -8});
+  sum.reversed = true;
+  sum.query_log_length = 2048;
+  check_round_trip(sum);
+  Config yarn(8);
+  yarn.scaling.type = SIMDROPE_SCALING_YARN;
+  yarn.scaling.factor = 4;
+  yarn.scaling.original_max_position = 2048;
+  yarn.scaling.extrapolation_factor = 0.5;
+  check_round_trip(yarn);
   Config c(192, 10000.0);
   c.rotary_offset = 128;
   c.rotary_dim = 64;
@@ -471,6 +485,7 @@ TEST_CASE("hf_config: each field of a Config is written and read back") {
     if (change.name == "rotary_dim") changed.rotary_dim = 62;
     if (change.name == "rotary_offset") changed.rotary_dim = 62;
     if (change.name == "scaling.type") changed.scaling.factor = 4;
+    if (change.name == "query_log_length") changed.query_log_length = 2048;
     if (change.name == "split") {
       changed.rotary_dim = 32;
       changed.split = 40;
@@ -493,4 +508,28 @@ TEST_CASE("hf_config: every config of the catalogue survives being written") {
       if (rope.rotary) check_round_trip(rope.config);
     }
   }
+}
+
+TEST_CASE("hf: NanoChat turns the other way, Qwen's queries grow with log n, YaRN extrapolates in part") {
+  const auto nanochat = io::parse_hf_config(R"({"model_type": "nanochat"})");
+  REQUIRE_MESSAGE(nanochat.ok(), nanochat.status().message());
+  CHECK(nanochat->ropes[0].config.reversed);
+  CHECK(nanochat->ropes[0].config.head_dim == 128);
+  CHECK(simdrope::Rope::create(nanochat->ropes[0].config)->info().inv_freq[0] == -1);
+
+  const std::string qwen = R"({"model_type": "qwen", "hidden_size": 64, "num_attention_heads": 4, "kv_channels": 16,
+                               "seq_length": 2048)";
+  const auto logn = io::parse_hf_config(qwen + R"(, "use_logn_attn": true})");
+  REQUIRE_MESSAGE(logn.ok(), logn.status().message());
+  CHECK(logn->ropes[0].config.query_log_length == 2048);
+  CHECK(logn->ropes[0].config.temperature.beta == 0);
+  CHECK(logn->warnings.empty());
+  CHECK(io::parse_hf_config(qwen + "}")->ropes[0].config.query_log_length == 0);
+
+  const std::string yarn = R"("rope_scaling": {"type": "yarn", "factor": 4, "extrapolation_factor": )";
+  CHECK(llama(yarn + "0.5}").scaling.extrapolation_factor == 0.5);
+  CHECK(llama(yarn + "1}").scaling.extrapolation_factor == 0);
+  const Config linear = llama(yarn + "0}");
+  CHECK(linear.scaling.type == SIMDROPE_SCALING_LINEAR);
+  CHECK(linear.scaling.attention_factor == doctest::Approx(0.1 * std::log(4) + 1));
 }

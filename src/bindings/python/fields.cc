@@ -21,10 +21,15 @@ struct Field {
   { #name, Kind::kEnum, offsetof(type, name), &names }
 
 const Field kConfigFields[] = {
-    FIELD(simdrope_config, head_dim, kInt32),        FIELD(simdrope_config, rotary_dim, kInt32),
-    FIELD(simdrope_config, rotary_offset, kInt32),   FIELD(simdrope_config, split, kInt32),
-    ENUM_FIELD(simdrope_config, pairing, kPairings), ENUM_FIELD(simdrope_config, precision, kPrecisions),
+    FIELD(simdrope_config, head_dim, kInt32),
+    FIELD(simdrope_config, rotary_dim, kInt32),
+    FIELD(simdrope_config, rotary_offset, kInt32),
+    FIELD(simdrope_config, split, kInt32),
+    ENUM_FIELD(simdrope_config, pairing, kPairings),
+    ENUM_FIELD(simdrope_config, precision, kPrecisions),
     FIELD(simdrope_config, theta, kDouble),
+    FIELD(simdrope_config, reversed, kBool),
+    FIELD(simdrope_config, query_log_length, kDouble),
 };
 const Field kScalingFields[] = {
     ENUM_FIELD(simdrope_scaling, type, kScalings),
@@ -39,6 +44,7 @@ const Field kScalingFields[] = {
     FIELD(simdrope_scaling, beta_fast, kDouble),
     FIELD(simdrope_scaling, beta_slow, kDouble),
     FIELD(simdrope_scaling, truncate, kBool),
+    FIELD(simdrope_scaling, extrapolation_factor, kDouble),
     FIELD(simdrope_scaling, mscale, kDouble),
     FIELD(simdrope_scaling, mscale_all_dim, kDouble),
     FIELD(simdrope_scaling, short_mscale, kDouble),
@@ -77,7 +83,8 @@ const char* const kPairingNames[] = {"half", "interleaved", "same"};
 const char* const kPrecisionNames[] = {"exact", "float32", "bf16_positions", "f16_positions"};
 const char* const kScalingNames[] = {"none", "linear",   "llama3",       "ntk",          "dynamic",
                                      "yarn", "longrope", "proportional", "freq_factors", "explicit"};
-const char* const kAxisLayoutNames[] = {"sections", "interleaved", "alternate", "restart", "strided", "explicit"};
+const char* const kAxisLayoutNames[] = {"sections", "interleaved", "alternate", "restart",
+                                        "strided",  "explicit",    "sum"};
 const char* const kFormatNames[] = {"f32", "f16", "bf16", "f8_e4m3", "f8_e5m2", "i8", "u8", "q8_0", "q4_0"};
 const char* const kOutOfRangeNames[] = {"reject", "identity", "skip"};
 const char* const kNormNames[] = {"none", "rms", "l2", "layer"};

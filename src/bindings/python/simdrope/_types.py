@@ -39,13 +39,15 @@ class Scaling:
     proportion: float = 0.0
     factors: Sequence[float] = ()
     long_factors: Sequence[float] = ()
+    extrapolation_factor: float = 0.0
 
 
 @dataclass
 class Axes:
     """Which position axis and which frequency a pair takes where positions have several axes.
 
-    layout: "sections", "interleaved", "alternate", "restart", "strided", or "explicit", where pair_axis says it.
+    layout: "sections", "interleaved", "alternate", "restart", "strided", "explicit", where pair_axis says it, or "sum",
+    where explicit factors hold the frequencies of all pairs on each axis in turn.
     sections: pairs of each axis, in the order of the axes.
     """
 
@@ -81,6 +83,8 @@ class Config:
     pairing: "half" (GPT-NeoX, Hugging Face) or "interleaved" (GPT-J, Meta's llama). split: distance between the
     elements of a half pair, 0: rotary_dim / 2. theta: base of the frequencies.
     precision: "exact", "float32" (as PyTorch models compute), "bf16_positions", "f16_positions".
+    reversed: turns the other way (NanoChat). query_log_length: Q at position p is multiplied by
+    log(p + 1) / log(query_log_length), where that is above 1; 0: none.
     """
 
     head_dim: int
@@ -94,6 +98,8 @@ class Config:
     axes: Axes = field(default_factory=Axes)
     xpos: XPos = field(default_factory=XPos)
     temperature: Temperature = field(default_factory=Temperature)
+    reversed: bool = False
+    query_log_length: float = 0.0
 
     def to_hf_config(self) -> str:
         """The config.json (transformers v5) that reads back to this Config."""
