@@ -80,8 +80,8 @@ def distances(kind):
                 yield (ordered(got.float()) - ordered(wanted)).abs()
 
 
-# PyTorch's powers (Sleef's, 1 ULP) are not always correctly rounded: 0.8% are not where theta is a round number, 1.5% to
-# 2% where it is not, as ntk and dynamic make it.
+# PyTorch's powers (Sleef's, 1 ULP) are not always correctly rounded: 0.8% are not where theta is a round number, 1.5%
+# to 2% where it is not, as ntk and dynamic make it.
 LEAST_EQUAL = {"ntk": 0.98, "dynamic": 0.98}
 
 
