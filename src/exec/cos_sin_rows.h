@@ -103,7 +103,7 @@ class CosSinRows {
   bool block_is_canonical_ = false;
   CosSinBlock block_{};
 
-  static constexpr size_t kScratchFloats = 1536;  // at least one row: 2 * SIMDROPE_MAX_PAIRS
+  static constexpr size_t kScratchFloats = 3072;  // at least one row: 2 * SIMDROPE_MAX_PAIRS
   alignas(64) float scratch_[kScratchFloats];     // copied or computed rows
 };
 

@@ -5,7 +5,6 @@
 
 #include "io/family.h"
 #include "io/gguf_file.h"
-#include "io/mapped_file.h"
 #include "io/reject.h"
 
 namespace simdrope::io {
@@ -13,8 +12,8 @@ namespace {
 
 class GgufReader {
  public:
-  GgufReader(Bytes bytes, const ReadOptions& options, const Families& families)
-      : file_(bytes), options_(options), families_(families) {}
+  GgufReader(ByteSource source, const ReadOptions& options, const Families& families)
+      : file_(std::move(source)), options_(options), families_(families) {}
 
   Model read() {
     const std::optional<std::string> name = file_.text("general.architecture");
@@ -433,15 +432,15 @@ class GgufReader {
 
 }  // namespace
 
-Result<Model> parse_gguf(Bytes file, const ReadOptions& options, const Families& families) {
-  return guarded([&]() -> Result<Model> { return GgufReader(file, options, families).read(); });
+Result<Model> parse_gguf(ByteSource file, const ReadOptions& options, const Families& families) {
+  return guarded([&]() -> Result<Model> { return GgufReader(std::move(file), options, families).read(); });
 }
 
 Result<Model> read_gguf(const std::string& path, const ReadOptions& options) {
   return guarded([&]() -> Result<Model> {
-    const auto file = MappedFile::open(path);
+    const auto file = InputFile::open(path);
     if (!file) return file.status();
-    Result<Model> model = parse_gguf((*file)->bytes(), options);
+    Result<Model> model = parse_gguf(*file, options);
     if (!model) return with_path(path, model.status());
     return model;
   });

@@ -3,12 +3,12 @@
 
 #include <simdrope/io.hpp>
 
-#include "io/bytes.h"
+#include "io/byte_source.h"
 #include "io/family.h"
 
 namespace simdrope::io {
 
-Result<Model> parse_gguf(Bytes file, const ReadOptions& options, const Families& families = {});
+Result<Model> parse_gguf(ByteSource file, const ReadOptions& options, const Families& families = {});
 
 }  // namespace simdrope::io
 

@@ -11,6 +11,7 @@ namespace {
 constexpr int kMaxArrayDepth = 4;
 constexpr uint32_t kMaxDimensions = 4;
 constexpr uint64_t kMaxElements = 65536;  // of a list or tensor that is read
+constexpr uint64_t kMaxText = 65535;      // of a key, a name or a text that is read, as the format says of keys
 constexpr uint32_t kTypeF32 = 0;
 
 // Bytes of a value of fixed size; 0: string or array.
@@ -21,8 +22,8 @@ size_t fixed_size(uint32_t type) {
 
 }  // namespace
 
-GgufFile::GgufFile(Bytes file, bool with_extents) : file_(file) {
-  if (!text_of(file_).starts_with("GGUF")) reject("byte 0: not a GGUF file");
+GgufFile::GgufFile(ByteSource file, bool with_extents) : file_(std::move(file)) {
+  if (file_.size() < 4 || file_.text(0, 4) != "GGUF") reject("byte 0: not a GGUF file");
   at_ = 4;
   const auto version = take<uint32_t>("the version");
   if (version != 0 && version % 0x10000 == 0) reject("byte 4: big-endian GGUF is not read");
@@ -49,21 +50,28 @@ void GgufFile::check_room(uint64_t bytes, const char* what) const {
 template <class T>
 T GgufFile::take(const char* what) {
   check_room(sizeof(T), what);
-  const T value = load<T>(file_, at_);
+  const T value = file_.load<T>(at_);
   at_ += sizeof(T);
   return value;
 }
 
-std::string_view GgufFile::take_string(const char* what) {
+std::string GgufFile::take_string(const char* what) {
   const auto size = take<uint64_t>(what);
   check_room(size, what);
-  const std::string_view text = text_of(file_).substr(at_, size);
+  if (size > kMaxText) reject("byte ", at_, ": ", what, " of ", size, " bytes");
+  std::string text = file_.text(at_, size);
   at_ += size;
   return text;
 }
 
+void GgufFile::skip_string() {
+  const auto size = take<uint64_t>("a string");
+  check_room(size, "a string");
+  at_ += size;
+}
+
 GgufFile::Type GgufFile::take_type() {
-  const size_t at = at_;
+  const uint64_t at = at_;
   const auto type = take<uint32_t>("a value's type");
   if (type > static_cast<uint32_t>(Type::f64)) reject("byte ", at, ": unknown value type ", type);
   return static_cast<Type>(type);
@@ -71,8 +79,7 @@ GgufFile::Type GgufFile::take_type() {
 
 void GgufFile::skip_value(Type type, int depth) {
   if (type == Type::string) {
-    take_string("a string");
-    return;
+    return skip_string();
   }
   if (type != Type::array) {
     const size_t size = fixed_size(static_cast<uint32_t>(type));
@@ -96,9 +103,9 @@ void GgufFile::skip_value(Type type, int depth) {
 
 void GgufFile::read_values(uint64_t count) {
   for (uint64_t i = 0; i < count; ++i) {
-    const std::string_view key = take_string("a key");
+    std::string key = take_string("a key");
     const Type type = take_type();
-    values_.push_back({key, type, at_});
+    values_.push_back({std::move(key), type, at_});
     skip_value(type, 0);
   }
   std::sort(values_.begin(), values_.end(), [](const Value& a, const Value& b) { return a.key < b.key; });
@@ -131,7 +138,7 @@ void GgufFile::read_tensors(uint64_t count, bool with_extents) {
       if (other.name == tensor.name) reject("tensor ", in_quotes(tensor.name), " appears twice");
     }
     if (tensors_.size() == 16) reject("more than 16 tensors about RoPE");
-    tensors_.push_back(tensor);
+    tensors_.push_back(std::move(tensor));
   }
 }
 
@@ -147,18 +154,18 @@ void GgufFile::wanted(std::string_view what, const Value& value) {
   reject("key ", in_quotes(value.key), " (type ", static_cast<uint32_t>(value.type), ") is not ", what);
 }
 
-std::optional<int64_t> GgufFile::integer_at(Type type, size_t at) const {
+std::optional<int64_t> GgufFile::integer_at(Type type, uint64_t at) const {
   switch (type) {
     case Type::u8:
-    case Type::boolean: return load<uint8_t>(file_, at);
-    case Type::i8: return load<int8_t>(file_, at);
-    case Type::u16: return load<uint16_t>(file_, at);
-    case Type::i16: return load<int16_t>(file_, at);
-    case Type::u32: return load<uint32_t>(file_, at);
-    case Type::i32: return load<int32_t>(file_, at);
-    case Type::i64: return load<int64_t>(file_, at);
+    case Type::boolean: return file_.load<uint8_t>(at);
+    case Type::i8: return file_.load<int8_t>(at);
+    case Type::u16: return file_.load<uint16_t>(at);
+    case Type::i16: return file_.load<int16_t>(at);
+    case Type::u32: return file_.load<uint32_t>(at);
+    case Type::i32: return file_.load<int32_t>(at);
+    case Type::i64: return file_.load<int64_t>(at);
     case Type::u64: {
-      const auto value = load<uint64_t>(file_, at);
+      const auto value = file_.load<uint64_t>(at);
       if (value > static_cast<uint64_t>(INT64_MAX)) return std::nullopt;
       return static_cast<int64_t>(value);
     }
@@ -177,8 +184,8 @@ std::optional<int64_t> GgufFile::integer(std::string_view key) {
 std::optional<double> GgufFile::number(std::string_view key) {
   const Value* value = find(key);
   if (value == nullptr) return std::nullopt;
-  if (value->type == Type::f32) return load<float>(file_, value->at);
-  if (value->type == Type::f64) return load<double>(file_, value->at);
+  if (value->type == Type::f32) return file_.load<float>(value->at);
+  if (value->type == Type::f64) return file_.load<double>(value->at);
   if (const std::optional<int64_t> number = integer_at(value->type, value->at)) return static_cast<double>(*number);
   wanted("a number", *value);
 }
@@ -187,14 +194,16 @@ std::optional<bool> GgufFile::boolean(std::string_view key) {
   const Value* value = find(key);
   if (value == nullptr) return std::nullopt;
   if (value->type != Type::boolean) wanted("a boolean", *value);
-  return load<uint8_t>(file_, value->at) != 0;
+  return file_.load<uint8_t>(value->at) != 0;
 }
 
 std::optional<std::string> GgufFile::text(std::string_view key) {
   const Value* value = find(key);
   if (value == nullptr) return std::nullopt;
   if (value->type != Type::string) wanted("a string", *value);
-  return std::string(text_of(file_).substr(value->at + 8, load<uint64_t>(file_, value->at)));
+  const auto size = file_.load<uint64_t>(value->at);
+  if (size > kMaxText) reject("key ", in_quotes(key), " has ", size, " bytes");
+  return file_.text(value->at + 8, size);
 }
 
 std::optional<std::vector<int64_t>> GgufFile::integers(std::string_view key) {
@@ -205,8 +214,8 @@ std::optional<std::vector<int64_t>> GgufFile::integers(std::string_view key) {
     if (!number) wanted("a list of integers", *value);
     return std::vector<int64_t>{*number};
   }
-  const auto element = static_cast<Type>(load<uint32_t>(file_, value->at));
-  const auto count = load<uint64_t>(file_, value->at + 4);
+  const auto element = static_cast<Type>(file_.load<uint32_t>(value->at));
+  const auto count = file_.load<uint64_t>(value->at + 4);
   const size_t size = fixed_size(static_cast<uint32_t>(element));
   if (count > kMaxElements) reject("key ", in_quotes(key), " has ", count, " elements");
   std::vector<int64_t> list;
@@ -222,7 +231,7 @@ std::optional<std::vector<double>> GgufFile::tensor(std::string_view name) const
   for (const Tensor& tensor : tensors_) {
     if (tensor.name != name) continue;
     if (tensor.type != kTypeF32) reject("tensor ", in_quotes(name), ": type ", tensor.type, ", not F32");
-    const size_t room = data_at_ > file_.size() ? 0 : file_.size() - data_at_;
+    const uint64_t room = data_at_ > file_.size() ? 0 : file_.size() - data_at_;
     const auto elements = static_cast<uint64_t>(tensor.elements);
     if (tensor.offset > room || elements > (room - tensor.offset) / sizeof(float)) {
       reject("tensor ", in_quotes(name), ": ", elements, " elements at offset ", tensor.offset,
@@ -231,7 +240,7 @@ std::optional<std::vector<double>> GgufFile::tensor(std::string_view name) const
     if (elements > kMaxElements) reject("tensor ", in_quotes(name), " has ", elements, " elements");
     std::vector<double> values(elements);
     for (uint64_t i = 0; i < elements; ++i) {
-      values[i] = load<float>(file_, data_at_ + tensor.offset + i * sizeof(float));
+      values[i] = file_.load<float>(data_at_ + tensor.offset + i * sizeof(float));
     }
     return values;
   }

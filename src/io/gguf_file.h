@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "io/bytes.h"
+#include "io/byte_source.h"
 
 namespace simdrope::io {
 
@@ -19,8 +19,7 @@ namespace simdrope::io {
 // malformed, naming the key or the byte.
 class GgufFile {
  public:
-  // `file` must outlive this.
-  explicit GgufFile(Bytes file, bool with_extents = false);
+  explicit GgufFile(ByteSource file, bool with_extents = false);
 
   // Absent: none. Another type than asked for, and a negative or non-integral count, are rejected.
   std::optional<int64_t> integer(std::string_view key);
@@ -33,7 +32,7 @@ class GgufFile {
   std::optional<std::vector<double>> tensor(std::string_view name) const;
 
   struct Extents {
-    std::string_view name;
+    std::string name;
     std::vector<int64_t> shape;  // rows first
   };
   // Of all tensors, in the order of the file.
@@ -45,12 +44,12 @@ class GgufFile {
  private:
   enum class Type : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
   struct Value {
-    std::string_view key;
+    std::string key;
     Type type;
-    size_t at;
+    uint64_t at;
   };
   struct Tensor {
-    std::string_view name;
+    std::string name;
     int64_t elements;
     uint32_t dimensions;
     uint32_t type;
@@ -61,21 +60,22 @@ class GgufFile {
   void read_tensors(uint64_t count, bool with_extents);
   template <class T>
   T take(const char* what);
-  std::string_view take_string(const char* what);
+  std::string take_string(const char* what);
+  void skip_string();
   Type take_type();
   void skip_value(Type type, int depth);
   void check_room(uint64_t bytes, const char* what) const;
 
   const Value* find(std::string_view key);
-  std::optional<int64_t> integer_at(Type type, size_t at) const;
+  std::optional<int64_t> integer_at(Type type, uint64_t at) const;
   [[noreturn]] static void wanted(std::string_view what, const Value& value);
 
-  Bytes file_;
-  size_t at_ = 0;
+  ByteSource file_;
+  uint64_t at_ = 0;
   std::vector<Value> values_;    // sorted by key
   std::vector<Tensor> tensors_;  // those about RoPE
   std::vector<Extents> extents_;
-  size_t data_at_ = 0;
+  uint64_t data_at_ = 0;
   std::set<std::string, std::less<>> read_;
 };
 

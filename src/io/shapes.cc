@@ -5,7 +5,6 @@
 
 #include "io/failure.h"
 #include "io/gguf_file.h"
-#include "io/mapped_file.h"
 
 namespace simdrope::io {
 namespace {
@@ -28,12 +27,12 @@ Status add_safetensors(const std::string& path, std::vector<TensorShape>& shapes
 }
 
 Status add_gguf(const std::string& path, std::vector<TensorShape>& shapes) {
-  const auto file = MappedFile::open(path);
+  const auto file = InputFile::open(path);
   if (!file) return file.status();
   const std::string name = fs::path(path).filename().string();
-  const GgufFile gguf((*file)->bytes(), true);
+  const GgufFile gguf(*file, true);
   for (const GgufFile::Extents& tensor : gguf.extents()) {
-    shapes.push_back({std::string(tensor.name), tensor.shape, name});
+    shapes.push_back({tensor.name, tensor.shape, name});
   }
   return {};
 }

@@ -1,11 +1,17 @@
 #include "io/gguf.h"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string>
 
 #include "gguf_writer.h"
+#include "io/reject.h"
 #include "temporary_file.h"
 
 namespace io = simdrope::io;
@@ -197,4 +203,21 @@ TEST_CASE("gguf: read from a file by what it begins with") {
   CHECK(io::read_model(json.path())->source == "config.json");
   CHECK(io::read_gguf(json.path()).status().message().find(json.path()) == 0);
   CHECK_FALSE(io::read_model("/nonexistent").ok());
+}
+
+TEST_CASE("a file that is cut short while it is read is rejected") {
+  std::string path = (std::filesystem::temp_directory_path() / "simdrope-cut-XXXXXX").string();
+  const int made = mkstemp(path.data());
+  REQUIRE(made >= 0);
+  close(made);
+  std::ofstream(path, std::ios::binary) << std::string(300000, 'x');
+  const auto file = simdrope::io::InputFile::open(path);
+  REQUIRE(file.ok());
+  const simdrope::io::ByteSource source(*file);
+  CHECK(source.size() == 300000);
+  CHECK(source.text(65530, 12) == std::string(12, 'x'));
+  CHECK(source.text(0, 200000) == std::string(200000, 'x'));
+  std::filesystem::resize_file(path, 100);
+  CHECK_THROWS_AS(source.text(0, 300000), simdrope::io::Rejected);
+  std::filesystem::remove(path);
 }

@@ -1,0 +1,79 @@
+// How much of its thread's stack a call uses: a stack is filled with a pattern, and what is left of it counted.
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include <cstring>
+#include <functional>
+
+#include "support.h"
+
+namespace {
+
+constexpr size_t kStack = size_t{256} << 10;
+constexpr unsigned char kPattern = 0xa5;
+
+// Bytes of stack that `body` uses in a thread of its own, the thread's beginning included.
+size_t StackOf(const std::function<void()>& body) {
+  void* stack = mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(stack != MAP_FAILED);
+  std::memset(stack, kPattern, kStack);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  REQUIRE(pthread_attr_setstack(&attributes, stack, kStack) == 0);
+  pthread_t thread;
+  const auto run = [](void* body) -> void* {
+    (*static_cast<const std::function<void()>*>(body))();
+    return nullptr;
+  };
+  REQUIRE(pthread_create(&thread, &attributes, run, const_cast<void*>(static_cast<const void*>(&body))) == 0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
+  const auto* bytes = static_cast<const unsigned char*>(stack);
+  size_t unused = 0;
+  while (unused < kStack && bytes[unused] == kPattern) ++unused;
+  munmap(stack, kStack);
+  return kStack - unused;
+}
+
+}  // namespace
+
+TEST_CASE("a call uses at most 32 KiB of stack, whatever its stages") {
+  constexpr int kTokens = 40, kHeads = 4, kDim = 128;
+  const auto rope = simdrope::Rope::create(simdrope::Config(kDim));
+  REQUIRE(rope.ok());
+  std::vector<float> q(kTokens * kHeads * kDim, 1.0f), k = q, weights(kDim, 1.0f), scales(kTokens * kHeads), zeros = scales;
+  std::vector<char> cache(sizeof(float) * k.size());
+  const simdrope::Tensor q_tensor = simdrope::bshd(q.data(), 1, kTokens, kHeads, kDim);
+  const simdrope::Tensor k_tensor = simdrope::bshd(k.data(), 1, kTokens, kHeads, kDim);
+  simdrope::Options serial;
+  serial.threads = 1;
+  int runs = 0;
+  const auto check = [&](const char* what, const simdrope::QKV& in, const simdrope::QKV& out,
+                         const simdrope::Options& options) {
+    simdrope::Status status;
+    const auto run = [&] { status = simdrope::apply(rope->stream(4000), in, out, options); };
+    run();  // what is made once: the choice of a target, symbols bound at their first call
+    REQUIRE(status.ok());
+    const size_t thread = StackOf([] {});
+    const size_t used = StackOf(run) - thread;
+    MESSAGE(what, ": ", used, " bytes");
+    CHECK(used <= 32768);
+    ++runs;
+  };
+  check("f32 in place", {q_tensor, k_tensor}, {q_tensor, k_tensor}, serial);
+  simdrope::Options chain = serial;
+  chain.q.norm = chain.k.norm = simdrope::rms_norm(weights.data());
+  chain.k.hadamard = 128;
+  for (const simdrope_format format : {SIMDROPE_F16, SIMDROPE_Q8_0, SIMDROPE_Q4_0, SIMDROPE_F8_E4M3, SIMDROPE_U8}) {
+    simdrope::Tensor out = k_tensor;
+    out.data = cache.data();
+    out.format = format;
+    out.scales.scale = scales.data();
+    out.scales.zero_point = zeros.data();
+    out.scales.batch_stride = kTokens * kHeads;
+    out.scales.seq_stride = kHeads;
+    out.scales.head_stride = 1;
+    check(format == SIMDROPE_F16 ? "norm, Hadamard, f16" : "norm, Hadamard, quantised", {q_tensor, k_tensor}, {q_tensor, out}, chain);
+  }
+  CHECK(runs == 6);
+}
