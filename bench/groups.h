@@ -12,6 +12,9 @@ enum class Size { kReal, kSmoke };
 // apply/...: every case on every implementation that takes it. `implementations` must outlive the groups.
 std::vector<Group> ApplyGroups(const Implementations& implementations, Size size);
 
+// fused/...: chains from projection to cache (chains/).
+std::vector<Group> ChainGroups(Size size);
+
 // cos_sin/...: rows of cos and sin. rope/...: creating a Rope.
 std::vector<Group> AngleGroups(Size size);
 

@@ -228,6 +228,7 @@ int Main(int argc, char** argv) {
   }
   const Size size = flags.smoke ? Size::kSmoke : Size::kReal;
   std::vector<Group> groups = ApplyGroups(implementations, size);
+  for (Group& group : ChainGroups(size)) groups.push_back(std::move(group));
   for (Group& group : AngleGroups(size)) groups.push_back(std::move(group));
   const Wanted wanted = WantedBy(flags.filter);
 

@@ -1,45 +1,14 @@
 // ONNX Runtime on its CPU provider: com.microsoft.RotaryEmbedding and the RotaryEmbedding of opset 23, Q and
 // K as two nodes of one graph, inputs and outputs bound to the shared buffers.
-#include <fcntl.h>
-#include <onnxruntime_cxx_api.h>
-#include <unistd.h>
-
 #include <stdexcept>
 
 #include "implementation.h"
+#include "onnxruntime_session.h"
 
 namespace simdrope::bench {
 namespace {
 
 enum class Operator { kContrib, kOpset23 };
-
-// Debian's ONNX Runtime registers every ONNX schema twice, and prints a line for each. Errors are exceptions.
-class QuietStderr {
- public:
-  QuietStderr() : kept_(dup(2)) {
-    const int null = open("/dev/null", O_WRONLY);
-    dup2(null, 2);
-    close(null);
-  }
-  ~QuietStderr() {
-    dup2(kept_, 2);
-    close(kept_);
-  }
-
- private:
-  int kept_;
-};
-
-Ort::Env& Environment() {
-  static Ort::Env environment(ORT_LOGGING_LEVEL_ERROR, "simdrope_bench");
-  return environment;
-}
-
-ONNXTensorElementDataType ElementType(Format format) {
-  return format == f32   ? ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT
-         : format == f16 ? ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16
-                         : ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16;
-}
 
 class OnnxRuntime : public Implementation {
  public:
@@ -79,8 +48,8 @@ class OnnxRuntime : public Implementation {
     binding_ = Ort::IoBinding(session_);
     Bind(job, "q", job.q);
     if (job.k.heads != 0) Bind(job, "k", job.k);
-    BindInput("cos", cos_.data(), table_bytes, {tokens, pairs}, ElementType(format_));
-    BindInput("sin", sin_.data(), table_bytes, {tokens, pairs}, ElementType(format_));
+    BindInput("cos", cos_.data(), table_bytes, {tokens, pairs}, OrtTypeOf(format_));
+    BindInput("sin", sin_.data(), table_bytes, {tokens, pairs}, OrtTypeOf(format_));
     BindInput("ids", ids_.data(), ids_.size() * sizeof(int64_t), {w.batch, w.seq}, ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64);
   }
 
@@ -93,28 +62,20 @@ class OnnxRuntime : public Implementation {
     return {w.batch, w.seq, view.heads * w.head_dim};
   }
 
-  static Ort::ValueInfo Declare(const std::string& name, const std::vector<int64_t>& shape,
-                                ONNXTensorElementDataType type) {
-    const std::vector<std::string> no_symbols;
-    Ort::TensorTypeAndShapeInfo info(type, shape, &no_symbols);
-    const auto type_info = Ort::TypeInfo::CreateTensorInfo(info.GetConst());
-    return Ort::ValueInfo(name, type_info.GetConst());
-  }
-
   Ort::Session MakeSession(const Job& job) const {
     const QuietStderr quiet;
     const Workload& w = job.workload();
-    const auto type = ElementType(format_);
+    const auto type = OrtTypeOf(format_);
     Ort::Graph graph;
     std::vector<Ort::ValueInfo> inputs, outputs;
     for (const auto& [name, view] : {std::pair{"q", &job.q}, std::pair{"k", &job.k}}) {
       if (view->heads == 0) continue;
-      inputs.push_back(Declare(name, ShapeOf(job, *view), type));
-      outputs.push_back(Declare(std::string(name) + "_out", ShapeOf(job, *view), type));
+      inputs.push_back(OrtDeclare(name, ShapeOf(job, *view), type));
+      outputs.push_back(OrtDeclare(std::string(name) + "_out", ShapeOf(job, *view), type));
     }
-    inputs.push_back(Declare("cos", {w.tokens(), w.pairs()}, type));
-    inputs.push_back(Declare("sin", {w.tokens(), w.pairs()}, type));
-    inputs.push_back(Declare("ids", {w.batch, w.seq}, ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64));
+    inputs.push_back(OrtDeclare("cos", {w.tokens(), w.pairs()}, type));
+    inputs.push_back(OrtDeclare("sin", {w.tokens(), w.pairs()}, type));
+    inputs.push_back(OrtDeclare("ids", {w.batch, w.seq}, ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64));
     graph.SetInputs(inputs);
     graph.SetOutputs(outputs);
 
@@ -139,7 +100,7 @@ class OnnxRuntime : public Implementation {
     Ort::SessionOptions options;
     options.SetIntraOpNumThreads(job.c.threads);
     options.SetExecutionMode(ORT_SEQUENTIAL);
-    return Ort::Session(Environment(), model, options);
+    return Ort::Session(OrtEnvironment(), model, options);
   }
 
   void BindInput(const char* name, void* data, size_t bytes, const std::vector<int64_t>& shape,
@@ -151,9 +112,9 @@ class OnnxRuntime : public Implementation {
     const std::vector<int64_t> shape = ShapeOf(job, view);
     const size_t bytes = static_cast<size_t>(job.workload().tokens() * view.heads * job.workload().head_dim) *
                          static_cast<size_t>(job.c.element_size());
-    BindInput(name.c_str(), view.in, bytes, shape, ElementType(format_));
+    BindInput(name.c_str(), view.in, bytes, shape, OrtTypeOf(format_));
     values_.push_back(
-        Ort::Value::CreateTensor(memory_, view.out, bytes, shape.data(), shape.size(), ElementType(format_)));
+        Ort::Value::CreateTensor(memory_, view.out, bytes, shape.data(), shape.size(), OrtTypeOf(format_)));
     binding_.BindOutput((name + "_out").c_str(), values_.back());
   }
 

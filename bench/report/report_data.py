@@ -67,6 +67,8 @@ def load_pass(path):
         parts = timing["name"].split("/")
         if parts[0] == "apply":
             keys = ("kind", "workload", "dtype", "pairing", "mode", "impl")
+        elif parts[0] == "fused":
+            keys = ("kind", "chain", "formats", "workload", "impl")
         else:
             keys = ("kind", "workload", "pairs", "impl") if len(parts) == 5 else ("kind", "workload", "impl")
         timing.update(zip(keys, parts))
@@ -113,6 +115,10 @@ class Table:
         quotients = sorted(a / b for a, b in zip(*passes))
         return quotients[len(quotients) // 2]
 
+    def fused(self, chain, formats, tokens, impl, key="over_simdrope"):
+        """One thread."""
+        return self.get(f"fused/{chain}/{formats}/tokens-{tokens}/{impl}/threads:1", key)
+
     def other(self, name):
         return self.get(f"{name}/threads:1", "median_ns")
 
@@ -135,6 +141,16 @@ def groups(timings):
     for timing in timings:
         if timing["kind"] == "apply" and not is_variant(timing["impl"]):
             key = tuple(timing[k] for k in ("workload", "dtype", "pairing", "mode", "threads"))
+            found.setdefault(key, {})[timing["impl"]] = timing
+    return found
+
+
+def fused_groups(timings):
+    """The fused timings by (chain, formats, workload, threads), each a dict impl -> timing."""
+    found = {}
+    for timing in timings:
+        if timing["kind"] == "fused" and not is_variant(timing["impl"]):
+            key = tuple(timing[k] for k in ("chain", "formats", "workload", "threads"))
             found.setdefault(key, {})[timing["impl"]] = timing
     return found
 

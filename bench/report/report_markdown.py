@@ -1,6 +1,6 @@
 """report.md: what was measured, for people."""
 
-from report_data import best_peer, disturbed, groups
+from report_data import best_peer, disturbed, fused_groups, groups
 
 WORKLOADS = ("prefill", "decode32", "decode1", "long", "gptj", "mla", "vision", "bhsd", "empty")
 
@@ -102,12 +102,23 @@ def thread_lines(report):
 def other_lines(report):
     lines = header("rows of cos and sin; creation of a Rope", "microseconds", "ns a row")
     for timing in report["timings"]:
-        if timing["kind"] == "apply":
+        if timing["kind"] in ("apply", "fused"):
             continue
         count = timing["workload"].rsplit("-", 1)[-1]
         each = f"{timing['median_ns'] / int(count):.4g}" if count.isdigit() else ""
         lines.append(row(timing["name"].rsplit("/", 1)[0], microseconds(timing), each))
     return lines
+
+
+def fused_lines(report):
+    impls = ("simdrope", "simdrope-plan", "simdrope-streamed", "simdrope-separate", "ggml", "torch", "ort",
+             "roof-convert")
+    lines = header("chain", "formats", "tokens", "threads", *impls)
+    for key, group in fused_groups(report["timings"]).items():
+        chain, formats, workload, threads = key
+        lines.append(row(chain, formats, workload.split("-")[-1], threads,
+                         *[microseconds(group.get(impl)) for impl in impls]))
+    return lines if len(lines) > 2 else ["Not measured."]
 
 
 def instruction_lines(report):
@@ -131,6 +142,7 @@ def write_markdown(report, plots, path):
         ("## Against the best peer, all threads", peer_lines(report, report["machine"]["cores"])
          if report["machine"]["cores"] > 1 else ["One core."]),
         ("## Threads", thread_lines(report)),
+        ("## From projection to cache, microseconds a layer", fused_lines(report)),
         ("## Angles", other_lines(report)),
         ("## Instructions", instruction_lines(report)),
         ("## Plots", [f"![{plot}]({plot})" for plot in plots] or ["None."]),

@@ -9,6 +9,34 @@ def ratio(a, b):
     return a / b if a and b else None
 
 
+# Of norm-rope-write over the converting roof, by target: (from memory, in cache).
+ROOF_SHARES = {"AVX2": {"16 bits": (0.6, 0.35), "q8_0": (0.5, 0.2)},
+               "": {"16 bits": (0.70, 0.45), "q8_0": (0.62, 0.28)}}
+
+
+def fused_targets(report, add):
+    """Chains from projection to cache, one thread."""
+    table, avx2 = Table(report["timings"]), Table(report["timings_avx2"])
+    for chain in ("norm-rope-write", "qkv-split-norm-rope-write"):
+        for tokens, required in ((512, 2.2), (1, 3.5)):
+            what = f"{chain} f32-f16, {tokens} tokens, ggml"
+            ggml = table.fused(chain, "f32-f16", tokens, "ggml", "median_ns")
+            add(f"{what} / simdrope", required, table.fused(chain, "f32-f16", tokens, "ggml"))
+            for own in ("plan", "streamed"):
+                add(f"{what} / simdrope-{own}", required,
+                    ratio(ggml, table.fused(chain, "f32-f16", tokens, f"simdrope-{own}", "median_ns")))
+    for formats in ("f32-f16", "f16-f16", "bf16-bf16", "f32-q8_0", "bf16-q8_0"):
+        add(f"norm-rope-write {formats}, 2048 tokens, separate calls / simdrope", 1.7,
+            table.fused("norm-rope-write", formats, 2048, "simdrope-separate"))
+    in_use = report["context"].get("simdrope_target", "")
+    for times, target, label in ((table, in_use, ""), (avx2, "AVX2", ", AVX2 forced")):
+        for formats in ("f32-f16", "f16-f16", "bf16-bf16", "f32-q8_0", "bf16-q8_0"):
+            shares = ROOF_SHARES["AVX2" if target == "AVX2" else ""]["q8_0" if "q8_0" in formats else "16 bits"]
+            for tokens, place, required in ((2048, "from memory", shares[0]), (16, "in cache", shares[1])):
+                add(f"norm-rope-write {formats}, {place}, converting roof / simdrope{label}", required,
+                    times.fused("norm-rope-write", formats, tokens, "roof-convert"))
+
+
 def targets(report):
     """Rows of {what, required, measured, met, roof_angles, roof_convert_angles}; at_most where smaller is better.
 
@@ -70,4 +98,5 @@ def targets(report):
                 for impl in roofs + ("simdrope",)}
         of_roofs = "".join(f", {roof} {gain[roof]:.2f}" for roof in roofs if gain[roof])
         add(f"prefill {dtype} in place, one thread / two{of_roofs}", 1.8, gain["simdrope"])
+    fused_targets(report, add)
     return rows
