@@ -17,7 +17,9 @@
 using namespace testing;
 using simdrope::impl::BitsOf;
 using simdrope::impl::FloatOf;
+using simdrope::impl::kTileAlignment;
 using simdrope::impl::kTileFloats;
+using simdrope::impl::kTileGranule;
 using simdrope::impl::kTileHeads;
 using simdrope::impl::NormWeights;
 using simdrope::impl::Target;
@@ -461,7 +463,7 @@ TEST_CASE("fp8 stores at every number, tie and neighbour; loads of every byte") 
       std::vector<uint8_t> all(256);
       for (size_t i = 0; i < 256; ++i) all[i] = static_cast<uint8_t>(i);
       TestTile tile(1, 256);
-      k.load[format]({all.data(), 0, nullptr, nullptr, 0, 0}, *tile);
+      k.load[format]({all.data(), 0, nullptr, nullptr, 0, 0, 0}, *tile);
       for (size_t i = 0; i < 256; ++i) {
         wrong += Same(tile.At(0, i), static_cast<float>(Fp8Value(static_cast<unsigned>(i), format))) ? 0 : 1;
       }
@@ -487,7 +489,7 @@ TEST_CASE("loads of every format, any bytes; sums taken with them are those take
         const ptrdiff_t stride = static_cast<ptrdiff_t>(head_bytes) * (backwards ? -1 : 1);
         const uint8_t* first = backwards ? in.data() + head_bytes * (shape.heads - 1) : in.data();
         const TileInput input{
-            first, stride, scales.scale.data(), scales.zero_point.data(), scales.head_stride, scales.element_stride};
+            first, stride, scales.scale.data(), scales.zero_point.data(), scales.head_stride, scales.element_stride, 0};
         k.load[format](input, *tile);
         bool same = tile.IsWhole();
         for (size_t h = 0; h < shape.heads; ++h) {
@@ -526,7 +528,7 @@ TEST_CASE("a quantised head is stored and loaded within half a step of its scale
         float scale[kTileHeads], zero[kTileHeads];
         const ptrdiff_t stride = static_cast<ptrdiff_t>(shape.head_dim);
         k.store[format](*tile, {out.data(), stride, scale, zero, 1, 0, true});
-        k.load[format]({out.data(), stride, scale, zero, 1, 0}, *back);
+        k.load[format]({out.data(), stride, scale, zero, 1, 0, 0}, *back);
         bool close = true;
         for (size_t h = 0; h < shape.heads; ++h) {
           for (size_t i = 0; i < shape.head_dim; ++i) {
@@ -843,6 +845,73 @@ TEST_CASE("norm and rotation in one loop give the bits of both stages") {
     }
     CHECK(wrong == 0);
   });
+}
+
+TEST_CASE("norm, rotation and store in one loop give the bits of the three stages") {
+  int tables = 0;
+  ForEachTable([&](const TileKernels& k, bool) {
+    if (k.normalise_rotate_store[SIMDROPE_F32] == nullptr) return;
+    ++tables;
+    Random random(19);
+    int wrong = 0;
+    for (const simdrope_format format : {SIMDROPE_F32, SIMDROPE_F16, SIMDROPE_BF16}) {
+      for (int draw = 0; draw < Draws(600); ++draw) {
+        const Shape shape = DrawShape(random, 2 * kTileGranule);
+        TestTile tile(shape.heads, shape.head_dim, shape.more_stride), plain(shape.heads, shape.head_dim);
+        DrawnRotation rotation(random, shape.head_dim, false);
+        rotation.r.offset = 0;
+        rotation.r.split = rotation.r.pairs = shape.head_dim / 2;
+        std::vector<float> cos(rotation.r.pairs), sin(rotation.r.pairs);
+        const DrawnWeights weights(random, shape, false);
+        const bool hostile = random.Chance(3);
+        const auto draw_value = [&] {
+          return hostile ? Hostile(random, true) : static_cast<float>(random.Real(-4, 4));
+        };
+        for (size_t i = 0; i < cos.size(); ++i) {
+          cos[i] = draw_value();
+          sin[i] = draw_value();
+        }
+        rotation.r.cos = cos.data();
+        rotation.r.sin = sin.data();
+        tile.Fill([&](size_t, size_t) { return draw_value(); });
+        plain.Fill([&](size_t h, size_t i) { return tile.At(h, i); });
+        float factors[kTileHeads];
+        for (size_t h = 0; h < shape.heads; ++h) {
+          const std::vector<float> head = tile.Head(h);
+          const bool has_nan = std::any_of(head.begin(), head.end(), [](float x) { return std::isnan(x); });
+          factors[h] = has_nan ? kNaN : draw_value();
+        }
+
+        const size_t bytes = BytesOf(format, shape.head_dim);
+        const size_t stride = (bytes + kTileAlignment - 1) / kTileAlignment * kTileAlignment;
+        alignas(kTileAlignment) static uint8_t together[kTileFloats * 4 + 64 * kTileHeads];
+        alignas(kTileAlignment) static uint8_t apart[sizeof(together)];
+        std::memset(together, 0xa5, sizeof(together));
+        std::memset(apart, 0xa5, sizeof(apart));
+        const auto output = [&](uint8_t* out) {
+          return TileOutput{out, static_cast<ptrdiff_t>(stride), nullptr, nullptr, 0, 0, false};
+        };
+        k.normalise_rotate_store[format](*tile, factors, weights.norm, rotation.r, output(together), random.Chance(2));
+        k.normalise(*plain, factors, weights.norm, SIMDROPE_F32);
+        k.rotate[SIMDROPE_HALF][SIMDROPE_HALF](*plain, rotation.r);
+        k.store[format](*plain, output(apart));
+        const auto values_of = [&](const uint8_t* out) {
+          TestTile back(shape.heads, shape.head_dim, 0);
+          k.load[format]({out, static_cast<ptrdiff_t>(stride), nullptr, nullptr, 0, 0, 0}, *back);
+          std::vector<std::vector<float>> heads;
+          for (size_t h = 0; h < shape.heads; ++h) heads.push_back(back.Head(h));
+          return heads;
+        };
+        const auto got = values_of(together), want = values_of(apart);
+        for (size_t h = 0; h < shape.heads; ++h) {
+          for (size_t i = 0; i < shape.head_dim; ++i) wrong += Same(got[h][i], want[h][i]) ? 0 : 1;
+          for (size_t i = bytes; i < stride; ++i) wrong += together[h * stride + i] == 0xa5 ? 0 : 1;
+        }
+      }
+    }
+    CHECK(wrong == 0);
+  });
+  MESSAGE(tables, " targets have it");
 }
 
 TEST_CASE("Hadamard transforms: the stated order, the bound against the definition, and back") {

@@ -142,7 +142,10 @@ void ChooseMemoryAccess(const simdrope_qkv& out, Plan* plan) {
   for (int i = 0; i < plan->count; ++i) {
     Operand& o = plan->operands[i];
     const simdrope_tensor& to = o.name[0] == 'q' ? out.q : o.name[0] == 'k' ? out.k : out.v;
-    if (plan->tokens() * written > kNonTemporalFrom) o.call.non_temporal = CanBeNonTemporal(*plan, o, to);
+    if (plan->tokens() * written > kNonTemporalFrom) {
+      // The tile road looks at the pointers itself.
+      o.call.non_temporal = o.road == Road::kTile ? !o.in_place : CanBeNonTemporal(*plan, o, to);
+    }
     const int64_t far_from = o.call.non_temporal ? kPrefetchNonTemporalFrom : kPrefetchFarFrom;
     const int64_t near_from = o.call.non_temporal || !o.token_major ? far_from : kPrefetchNearFrom;
     if (plan->bytes >= near_from) o.call.prefetch_near = Ahead(o, kPrefetchNearBytes);

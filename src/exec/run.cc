@@ -166,12 +166,15 @@ class Worker {
 
   // Bytes of a segment of heads that are stored as they were.
   void Copy(const Operand& o, Segment segment, Range tokens, Range heads) {
-    const size_t bytes = static_cast<size_t>(BytesOf(o.in.format, segment.count));
+    const ptrdiff_t bytes_of_head = BytesOf(o.in.format, segment.count);
+    const bool is_dense = o.in.head == bytes_of_head && o.out.head == bytes_of_head;
+    const int64_t together = is_dense ? heads.end - heads.begin : 1;
+    const size_t bytes = static_cast<size_t>(together * bytes_of_head);
     const ptrdiff_t at = BytesOf(o.in.format, segment.begin);
     for (int64_t t = tokens.begin; t < tokens.end; ++t) {
       HeadsOfToken token;
       if (!Find(o, t, heads, &token)) continue;
-      for (int64_t h = heads.begin; h < heads.end; ++h) {
+      for (int64_t h = heads.begin; h < heads.end; h += together) {
         const char* in = token.in + h * o.in.head + at;
         char* out = token.out + h * o.out.head + at;
         if (o.call.non_temporal) {

@@ -1,8 +1,10 @@
 #include "exec/tile_road.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "core/format.h"
+#include "exec/machine.h"
 
 namespace simdrope::impl {
 namespace {
@@ -29,7 +31,10 @@ class TileRun {
                   static_cast<size_t>(plan.window.pairs()), cos, sin},
         rotate_(stages_.rotate[plan.window.pairing][plan.output_pairing]),
         normalise_and_rotate_(
-            plan.window.pairing == plan.output_pairing ? stages_.normalise_and_rotate[plan.window.pairing] : nullptr) {}
+            plan.window.pairing == plan.output_pairing ? stages_.normalise_and_rotate[plan.window.pairing] : nullptr),
+        normalise_rotate_store_(StoresWithRotation(plan) ? stages_.normalise_rotate_store[o.out.format] : nullptr),
+        non_temporal_(o.call.non_temporal && IsAligned(token.out) && o.out.head % kTileAlignment == 0),
+        prefetches_(plan.bytes >= kPrefetchNearFrom && o.in.slots.source == SIMDROPE_SLOTS_NONE) {}
 
   void Run() {
     if (norm_.over_all_heads) SumAllHeads();
@@ -40,9 +45,25 @@ class TileRun {
   }
 
  private:
+  static bool IsAligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % kTileAlignment == 0; }
+
+  // Whether norm, rotation and store may be one loop.
+  bool StoresWithRotation(const Plan& plan) const {
+    return NormIsSquares() && !norm_.after_rotation && rotates_ && rounding() == SIMDROPE_F32 &&
+           o_.stages.hadamard == 0 && (scale_ == 1.0f || o_.folds_scale) && plan.window.pairing == SIMDROPE_HALF &&
+           plan.output_pairing == SIMDROPE_HALF && rotation_.split == rotation_.pairs &&
+           2 * rotation_.pairs == head_dim_ && rotation_.pairs % kTileGranule == 0;
+  }
+
   Tile TileOf(size_t heads) { return {floats_, heads, head_dim_, stride_}; }
 
-  TileInput InputAt(int64_t h) const {
+  // From head h of this tile to the next one's, which may be the next token's first.
+  ptrdiff_t Prefetch(int64_t h, int64_t heads) const {
+    if (!prefetches_) return 0;
+    return h + heads < token_.end ? heads * o_.in.head : o_.in.token - (h - token_.begin) * o_.in.head;
+  }
+
+  TileInput InputAt(int64_t h, size_t heads) const {
     const simdrope_scales& s = o_.in.scales;
     const ptrdiff_t at = h * s.head_stride;
     return {token_.in + h * o_.in.head,
@@ -50,7 +71,8 @@ class TileRun {
             token_.in_scale != nullptr ? token_.in_scale + at : nullptr,
             token_.in_zero_point != nullptr ? token_.in_zero_point + at : nullptr,
             static_cast<ptrdiff_t>(s.head_stride),
-            static_cast<ptrdiff_t>(s.element_stride)};
+            static_cast<ptrdiff_t>(s.element_stride),
+            Prefetch(h, static_cast<int64_t>(heads))};
   }
   TileOutput OutputAt(int64_t h) const {
     const simdrope_scales& s = o_.out.scales;
@@ -77,7 +99,7 @@ class TileRun {
 
   // Heads as they are before the norm.
   void LoadForNorm(int64_t h, const Tile& tile) {
-    stages_.load[o_.in.format](InputAt(h), tile);
+    stages_.load[o_.in.format](InputAt(h, tile.heads), tile);
     if (o_.stages.input_hadamard != 0) stages_.hadamard(tile, static_cast<size_t>(o_.stages.input_hadamard));
     if (norm_.after_rotation && rotates_) rotate_(tile, rotation_);
   }
@@ -114,15 +136,19 @@ class TileRun {
         NormIsSquares() && !norm_.over_all_heads && !norm_.after_rotation && o_.stages.input_hadamard == 0;
     if (loads_sums) {
       float sums[kTileHeads];
-      stages_.load_and_sum[o_.in.format](InputAt(h), tile, sums);
+      stages_.load_and_sum[o_.in.format](InputAt(h, tile.heads), tile, sums);
       stages_.norm_factors(norm_.type, sums, heads, static_cast<float>(head_dim_), norm_.eps, factors_);
     } else {
-      stages_.load[o_.in.format](InputAt(h), tile);
+      stages_.load[o_.in.format](InputAt(h, tile.heads), tile);
       if (o_.stages.input_hadamard != 0) stages_.hadamard(tile, static_cast<size_t>(o_.stages.input_hadamard));
     }
     const bool norm_first = norm_.type != SIMDROPE_NORM_NONE && !norm_.after_rotation;
     if (norm_first && NormIsSquares() && rotates_ && normalise_and_rotate_ != nullptr) {
       if (!loads_sums && !norm_.over_all_heads) FindFactors(tile);
+      if (normalise_rotate_store_ != nullptr) {
+        normalise_rotate_store_(tile, factors_, WeightsAt(h), rotation_, OutputAt(h), non_temporal_);
+        return;
+      }
       normalise_and_rotate_(tile, factors_, WeightsAt(h), rounding(), rotation_);
     } else {
       if (norm_first) Normalise(tile, h, loads_sums);
@@ -177,6 +203,10 @@ class TileRun {
   void (*const rotate_)(const Tile&, const TileRotation&);
   void (*const normalise_and_rotate_)(const Tile&, const float*, const NormWeights&, simdrope_format,
                                       const TileRotation&);
+  void (*const normalise_rotate_store_)(const Tile&, const float*, const NormWeights&, const TileRotation&,
+                                        const TileOutput&, bool);
+  const bool non_temporal_;
+  const bool prefetches_;
   float means_[kTileHeads];
   float factors_[kTileHeads];
   alignas(kTileAlignment) float floats_[kFloats];
@@ -196,7 +226,7 @@ void ScaleSegment(const Plan& plan, const Operand& o, const HeadsOfToken& token,
   const Tile tile{floats, 1, count, Padded(count)};
   const ptrdiff_t at = BytesOf(o.in.format, segment.begin);
   for (int64_t h = token.begin; h < token.end; ++h) {
-    stages.load[o.in.format]({token.in + h * o.in.head + at, 0, nullptr, nullptr, 0, 0}, tile);
+    stages.load[o.in.format]({token.in + h * o.in.head + at, 0, nullptr, nullptr, 0, 0, 0}, tile);
     stages.scale(tile, scale);
     stages.store[o.out.format](tile, {token.out + h * o.out.head + at, 0, nullptr, nullptr, 0, 0, false});
   }

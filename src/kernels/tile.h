@@ -36,6 +36,7 @@ struct TileInput {
   const float* zero_point;
   ptrdiff_t scale_head_stride;  // floats
   ptrdiff_t scale_element_stride;
+  ptrdiff_t prefetch;  // bytes from each head to one that is loaded soon; 0: none. F32, F16 and BF16 only
 };
 
 // What a tile is stored to, as a TileInput. With computes_scale (I8 and U8) scale and zero_point of each head are
@@ -109,6 +110,12 @@ struct TileKernels {
   // normalise, then rotate with the same pairing in and out; [pairing]. Same bits, one loop where it pays.
   void (*normalise_and_rotate[2])(const Tile&, const float* factors, const NormWeights&, simdrope_format rounding,
                                   const TileRotation&);
+  // normalise without rounding, rotate and store in one loop, with the same bits: heads of half pairs that are rotated
+  // whole, of `pairs` a multiple of kTileGranule. The tile is left as it was. NULL where three stages are as fast or
+  // are not worth the code. A head that holds a NaN has a factor of NaN. `non_temporal`: heads of the output are aligned
+  // to kTileAlignment.
+  void (*normalise_rotate_store[kFormats])(const Tile&, const float* factors, const NormWeights&, const TileRotation&,
+                                           const TileOutput&, bool non_temporal);
 
   // Orthonormal Walsh-Hadamard transform, in natural (Sylvester) order, of each `width` consecutive elements; a power
   // of two, at least 2, that divides head_dim. Sums of distance 1, 2, 4, ... in float, then one factor of 1 /

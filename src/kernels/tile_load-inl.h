@@ -25,6 +25,13 @@ struct Rest {
 };
 
 template <class T>
+HWY_INLINE void PrefetchHead(const T* from, const TileInput& input, size_t head_dim) {
+  if (input.prefetch == 0) return;
+  const char* p = reinterpret_cast<const char*>(from) + input.prefetch;
+  for (size_t i = 0; i < head_dim * sizeof(T); i += kCacheLine) hwy::Prefetch(p + i);
+}
+
+template <class T>
 HWY_INLINE void LoadHead(const T* from, const Tile& tile, float* head) {
   const TileTag d;
   const size_t lanes = hn::Lanes(d);
@@ -43,7 +50,9 @@ void LoadTile(const TileInput& input, const Tile& tile) {
   AssertTile(tile);
   HWY_DASSERT(reinterpret_cast<uintptr_t>(input.data) % sizeof(T) == 0);
   for (size_t h = 0; h < tile.heads; ++h) {
-    LoadHead(reinterpret_cast<const T*>(HeadBytes(input, h)), tile, tile.data + h * tile.stride);
+    const T* from = reinterpret_cast<const T*>(HeadBytes(input, h));
+    PrefetchHead(from, input, tile.head_dim);
+    LoadHead(from, tile, tile.data + h * tile.stride);
   }
 }
 
@@ -55,10 +64,12 @@ void LoadTileAndSum(const TileInput& input, const Tile& tile, float* square_sums
   const size_t lanes = hn::Lanes(d);
   for (size_t h = 0; h < tile.heads; ++h) {
     const T* from = reinterpret_cast<const T*>(HeadBytes(input, h));
+    PrefetchHead(from, input, tile.head_dim);
     float* head = tile.data + h * tile.stride;
+    const size_t head_dim = tile.head_dim;
     PartialSums partial;
     size_t i = 0;
-    for (; i + kTileGranule <= tile.head_dim; i += kTileGranule) {
+    for (; i + kTileGranule <= head_dim; i += kTileGranule) {
       for (size_t k = 0; k < PartialSums::kVectors; ++k) {
         const auto x = LoadFloats(d, from + i + k * lanes);
         hn::Store(x, d, head + i + k * lanes);

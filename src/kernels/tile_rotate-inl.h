@@ -6,7 +6,9 @@
 #define SIMDROPE_TILE_ROTATE_INL_H_
 #endif
 
+#include <cmath>
 #include <iterator>
+#include <type_traits>
 
 #include "hwy/highway.h"
 #include "kernels/convert-inl.h"
@@ -207,6 +209,103 @@ inline void NormaliseAndRotateHalves(const Tile& tile, const float* factors, con
     RotateHalves(tile, r);
   }
 }
+
+// ---- with the norm and the store
+
+// The targets that people run on; elsewhere three stages do.
+#undef SIMDROPE_NORMALISE_ROTATE_STORE
+#if (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2) || HWY_ARCH_ARM_A64
+#define SIMDROPE_NORMALISE_ROTATE_STORE 1
+#else
+#define SIMDROPE_NORMALISE_ROTATE_STORE 0
+#endif
+
+#if SIMDROPE_NORMALISE_ROTATE_STORE
+
+struct UnrotatedHead {
+  const float* x;
+  const float* weight;
+  const float* cos;
+  const float* sin;
+  size_t pairs;
+  float factor;
+};
+using StoreRotated = void (*)(const UnrotatedHead&, void* out);
+
+// Copies the head's fields: stores of 16-bit elements might be thought to change them.
+template <class T, NaNs kNaNs, bool kNonTemporal>
+HWY_NOINLINE void StoreRotatedHead(const UnrotatedHead& of, void* to) {
+  const TileTag d;
+  const size_t lanes = hn::Lanes(d);
+  const UnrotatedHead head = of;
+  const size_t pairs = head.pairs;
+  const auto factor = hn::Set(d, head.factor);
+  T* const out = static_cast<T*>(to);
+  const auto rotate = [&](size_t i, TileVector& x, TileVector& y) HWY_ATTR {
+    x = hn::Mul(hn::Mul(hn::Load(d, head.x + i), factor), hn::LoadU(d, head.weight + i));
+    y = hn::Mul(hn::Mul(hn::Load(d, head.x + pairs + i), factor), hn::LoadU(d, head.weight + pairs + i));
+    TurnPair(d, x, y, hn::LoadU(d, head.cos + i), hn::LoadU(d, head.sin + i));
+  };
+  size_t i = 0;
+  for (; i + 2 * lanes <= pairs; i += 2 * lanes) {
+    TileVector x0, y0, x1, y1;
+    rotate(i, x0, y0);
+    rotate(i + lanes, x1, y1);
+    StoreTwo<kNaNs, kNonTemporal>(x0, x1, d, out + i);
+    StoreTwo<kNaNs, kNonTemporal>(y0, y1, d, out + pairs + i);
+  }
+  for (; i < pairs; i += lanes) {
+    TileVector x, y;
+    rotate(i, x, y);
+    StoreFloats<kNaNs, false>(x, d, out + i);
+    StoreFloats<kNaNs, false>(y, d, out + pairs + i);
+  }
+}
+
+HWY_NOINLINE bool AreFinite(const float* p, size_t n) {
+  const TileTag d;
+  const Words<TileTag> du;
+  auto all = hn::Zero(du);
+  for (size_t i = 0; i < n; i += hn::Lanes(d)) {
+    all = hn::Max(all, hn::And(hn::BitCast(du, hn::LoadU(d, p + i)), hn::Set(du, 0x7fffffffu)));
+  }
+  return hn::GetLane(hn::MaxOfLanes(du, all)) < 0x7f800000u;
+}
+
+// Head after head, so that whole lines are written one after the other: by `store`, or by `store_finite` where factor,
+// weights, cos and sin are finite.
+HWY_NOINLINE void NormaliseRotateStoreHeads(const Tile& tile, const float* factors, const NormWeights& weights,
+                                            const TileRotation& r, const TileOutput& output, StoreRotated store,
+                                            StoreRotated store_finite) {
+  AssertRotation(tile, r, true);
+  HWY_DASSERT(r.offset == 0 && r.split == r.pairs && 2 * r.pairs == tile.head_dim && r.pairs % kTileGranule == 0);
+  FloatRow row;
+  UnrotatedHead head{tile.data, nullptr, r.cos, r.sin, r.pairs, 0.0f};
+  bool are_finite = store != store_finite && AreFinite(r.cos, r.pairs) && AreFinite(r.sin, r.pairs);
+  for (size_t h = 0; h < tile.heads; ++h, head.x += tile.stride) {
+    if (h == 0 || weights.head_stride != 0) {
+      const ptrdiff_t index = static_cast<ptrdiff_t>(h) * weights.head_stride;
+      head.weight = row.Set(weights.weight, weights.format, index, tile.head_dim, weights.offset, 1.0f);
+      are_finite = are_finite && AreFinite(head.weight, tile.head_dim);
+    }
+    head.factor = factors[h];
+    const bool is_finite = are_finite && std::abs(head.factor) <= hwy::HighestValue<float>();
+    (is_finite ? store_finite : store)(head, HeadBytes(output, h));
+  }
+}
+
+template <class T>
+void NormaliseRotateStore(const Tile& tile, const float* factors, const NormWeights& weights, const TileRotation& r,
+                          const TileOutput& output, bool non_temporal) {
+  // Of finite factors only infinities make a NaN, which rounds to bf16 without a test: 4 operations a vector of 7.
+  constexpr bool kIsBf16 = std::is_same_v<T, Bf16>;
+  constexpr NaNs kFinite = kIsBf16 ? NaNs::kBf16 : NaNs::kAny;
+  const StoreRotated finite = non_temporal ? &StoreRotatedHead<T, kFinite, true> : &StoreRotatedHead<T, kFinite, false>;
+  const StoreRotated any = kIsBf16 ? &StoreRotatedHead<T, NaNs::kAny, false> : finite;
+  NormaliseRotateStoreHeads(tile, factors, weights, r, output, any, finite);
+}
+
+#endif
 
 inline void NormaliseAndRotateInterleaved(const Tile& tile, const float* factors, const NormWeights& weights,
                                           simdrope_format rounding, const TileRotation& r) {

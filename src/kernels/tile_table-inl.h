@@ -26,6 +26,9 @@ constexpr void FillFloats(TileKernels& k, simdrope_format format) {
   k.load[format] = &LoadTile<T>;
   k.load_and_sum[format] = &LoadTileAndSum<T>;
   k.store[format] = &StoreTile<T>;
+#if SIMDROPE_NORMALISE_ROTATE_STORE
+  k.normalise_rotate_store[format] = &NormaliseRotateStore<T>;
+#endif
 }
 
 template <simdrope_format kFormat>
