@@ -32,22 +32,28 @@ double MedianSeconds(Rotation& rotation, int repeat) {
 
 // The files that --out stands for.
 struct OutputPaths {
-  std::string both, q, k;
+  std::string all;                // one file for everything
+  std::vector<std::string> each;  // or one for each array
 
-  explicit OutputPaths(const std::string& out) {
+  OutputPaths(const std::string& out, const std::vector<std::string>& names) {
     if (IsSafetensors(out)) {
-      both = out;
+      all = out;
     } else {
-      q = out + "/q.npy";
-      k = out + "/k.npy";
+      for (const std::string& name : names) each.push_back(out + "/" + name + ".npy");
     }
   }
 };
 
-void RefuseInputs(const OutputPaths& paths, const RotateArguments& a) {
+void RefuseInputs(const RotateArguments& a) {
   const std::vector<InputFile> inputs = {
       {"--q", a.q},
       {"--k", a.k},
+      {"--v", a.v},
+      {"--q-norm", NormFile(a.chain.q_norm)},
+      {"--k-norm", NormFile(a.chain.k_norm)},
+      {"--q-bias", a.chain.q_bias},
+      {"--k-bias", a.chain.k_bias},
+      {"--slots", a.chain.slots},
       {"--positions", a.positions},
       {"--cu-seqlens", a.cu_seqlens},
       {"--cos", a.cos},
@@ -55,37 +61,48 @@ void RefuseInputs(const OutputPaths& paths, const RotateArguments& a) {
       {"--cos-sin", a.cos_sin},
       {"--expect-q", a.expect_q},
       {"--expect-k", a.expect_k},
+      {"--expect-v", a.expect_v},
       {"--config", a.rope.config},
   };
-  if (!paths.both.empty()) RefuseInput("--out", paths.both, inputs);
-  if (!a.q.empty() && !paths.q.empty()) RefuseInput("--out", paths.q, inputs);
-  if (!a.k.empty() && !paths.k.empty()) RefuseInput("--out", paths.k, inputs);
+  std::vector<std::string> names;
+  for (const auto& [name, reference] : {std::pair{"q", &a.q}, std::pair{"k", &a.k}, std::pair{"v", &a.v}}) {
+    if (reference->empty()) continue;
+    for (const char* what : {"", "_scale", "_zero_point"}) names.push_back(std::string(name) + what);
+  }
+  const OutputPaths paths(a.out, names);
+  if (!paths.all.empty()) RefuseInput("--out", paths.all, inputs);
+  for (const std::string& path : paths.each) RefuseInput("--out", path, inputs);
 }
 
 Json WriteOutput(const Rotation& rotation, const std::string& out) {
-  const OutputPaths paths(out);
+  std::vector<std::pair<std::string, const io::Array*>> arrays;
+  for (const auto& [name, side] :
+       {std::pair{std::string("q"), &rotation.q()}, std::pair{std::string("k"), &rotation.k()},
+        std::pair{std::string("v"), &rotation.v()}}) {
+    if (!side->is_present()) continue;
+    arrays.emplace_back(name, &side->out_array);
+    if (!side->scales.are_computed()) continue;
+    arrays.emplace_back(name + "_scale", &side->scales.scale);
+    if (side->out_format == u8) arrays.emplace_back(name + "_zero_point", &side->scales.zero_point);
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, array] : arrays) names.push_back(name);
+  const OutputPaths paths(out, names);
   Json files = Json::array();
-  if (!paths.both.empty()) {
+  if (!paths.all.empty()) {
     std::vector<io::NamedArray> entries;
-    const auto add = [&](const Side& side, const char* name) {
-      if (!side.is_present()) return;
-      entries.push_back(
-          {name, side.out_array.type, side.out_array.shape, side.out_array.bytes.data(), side.out_array.bytes.size()});
-    };
-    add(rotation.q(), "q");
-    add(rotation.k(), "k");
+    for (const auto& [name, array] : arrays) {
+      entries.push_back({name, array->type, array->shape, array->bytes.data(), array->bytes.size()});
+    }
     Require(io::write_safetensors(out, entries));
     files.push_back(out);
     return files;
   }
   CreateFolder(out);
-  const auto write = [&](const Side& side, const std::string& path) {
-    if (!side.is_present()) return;
-    Require(io::write_npy(path, side.out_array));
-    files.push_back(path);
-  };
-  write(rotation.q(), paths.q);
-  write(rotation.k(), paths.k);
+  for (size_t i = 0; i < arrays.size(); ++i) {
+    Require(io::write_npy(paths.each[i], *arrays[i].second));
+    files.push_back(paths.each[i]);
+  }
   return files;
 }
 
@@ -93,8 +110,9 @@ Json SideJson(const Side& side) {
   if (!side.is_present()) return nullptr;
   return {{"shape", side.in_array.shape},
           {"heads", side.sizes.heads},
-          {"dtype", NameOf(kFormats, side.format)},
-          {"out_dtype", NameOf(kFormats, side.out_format)}};
+          {"dtype", NameOf(side.format)},
+          {"out_dtype", NameOf(side.out_format)},
+          {"out_shape", side.out_array.shape}};
 }
 
 Json CheckJson(const reference::Comparison& comparison) {
@@ -117,12 +135,14 @@ Json ExpectJson(const Deviation& deviation, const std::string& reference) {
 void PrintText(const Json& json) {
   const auto text = [&](const char* key) { return json[key].get<std::string>(); };
   if (!text("model_type").empty()) std::printf("model type  %s\n", text("model_type").c_str());
-  for (const char* name : {"q", "k"}) {
+  for (const char* name : {"q", "k", "v"}) {
     const Json& side = json[name];
     if (side.is_null()) continue;
     const std::string in = side["dtype"], out = side["out_dtype"];
-    std::printf("%s           %s %s%s\n", name, side["shape"].dump().c_str(), in.c_str(),
-                in == out ? "" : (" to " + out).c_str());
+    const bool same_shape = side["shape"] == side["out_shape"];
+    std::printf("%s           %s %s%s%s\n", name, side["shape"].dump().c_str(), in.c_str(),
+                in == out && same_shape ? "" : (" to " + out).c_str(),
+                same_shape ? "" : (" " + side["out_shape"].dump()).c_str());
   }
   std::printf("sizes       batch %lld, seq %lld, head_dim %d, rotary_dim %d, %s pairs\n",
               json["batch"].get<long long>(), json["seq"].get<long long>(), json["head_dim"].get<int>(),
@@ -152,17 +172,20 @@ void PrintText(const Json& json) {
 int Run(const RotateArguments& arguments) {
   if (!arguments.expect_q.empty() && arguments.q.empty()) Fail("--expect-q wants --q");
   if (!arguments.expect_k.empty() && arguments.k.empty()) Fail("--expect-k wants --k");
-  RefuseInputs(OutputPaths(arguments.out), arguments);
+  if (!arguments.expect_v.empty() && arguments.v.empty()) Fail("--expect-v wants --v");
+  RefuseInputs(arguments);
   Rotation rotation(arguments);
   for (const std::string& warning : rotation.choice().warnings) {
     std::fprintf(stderr, "simdrope: warning: %s\n", warning.c_str());
   }
   const double seconds = MedianSeconds(rotation, arguments.repeat);
-  const Side& first = rotation.q().is_present() ? rotation.q() : rotation.k();
-  const double bytes = static_cast<double>(rotation.q().bytes_moved() + rotation.k().bytes_moved());
+  const Side& first = rotation.first();
+  const double bytes =
+      static_cast<double>(rotation.q().bytes_moved() + rotation.k().bytes_moved() + rotation.v().bytes_moved());
   Json json = {{"model_type", rotation.choice().model_type},
                {"q", SideJson(rotation.q())},
                {"k", SideJson(rotation.k())},
+               {"v", SideJson(rotation.v())},
                {"layout", arguments.layout},
                {"batch", first.sizes.batch},
                {"seq", first.sizes.seq},
@@ -192,6 +215,7 @@ int Run(const RotateArguments& arguments) {
   };
   expect(rotation.q(), arguments.expect_q);
   expect(rotation.k(), arguments.expect_k);
+  expect(rotation.v(), arguments.expect_v);
   json["files"] = WriteOutput(rotation, arguments.out);
   if (arguments.json) {
     Print(json);

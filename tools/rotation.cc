@@ -12,16 +12,19 @@ namespace simdrope::tool {
 
 void RotateArguments::AddTo(CLI::App& app) {
   rope.AddTo(app);
+  chain.AddTo(app);
   app.add_option("--q", q, "Queries: FILE.npy, or FILE.safetensors:NAME (NAME may be left out if it is q)");
   app.add_option("--k", k, "Keys, likewise");
+  app.add_option("--v", v, "Values, which are not rotated, but stored as the keys are");
   app.add_option("--layout", layout, "bshd|bhsd|thd: order of batch, seq, heads and head_dim; default bshd");
   app.add_option("--heads", heads, "Heads of Q, where its last axis is heads * head_dim");
-  app.add_option("--kv-heads", kv_heads, "Heads of K, likewise");
+  app.add_option("--kv-heads", kv_heads, "Heads of K and V, likewise");
   app.add_option("--positions", positions,
                  "First position (default 0), BEGIN:END, or ids.npy ([seq], [batch, seq] or [axes, batch, seq])");
   app.add_option("--cu-seqlens", cu_seqlens, "thd: boundaries of packed sequences, .npy [sequences + 1]");
   app.add_flag("--padding", padding, "An id of -1 marks padding, which is left alone");
-  app.add_option("--out", out, "Folder for q.npy and k.npy, or a .safetensors file for tensors q and k")->required();
+  app.add_option("--out", out, "Folder for q.npy, k.npy and v.npy, or a .safetensors file for tensors q, k and v")
+      ->required();
   app.add_option("--dtype", format, Choices(kFormats) + ": what the arrays hold; bf16 is uint16 in .npy");
   app.add_option("--out-dtype", out_format, Choices(kFormats) + "; default: as the input");
   app.add_option("--out-pairing", out_pairing, Choices(kPairings) + ": write the window so; default: as the input");
@@ -37,22 +40,19 @@ void RotateArguments::AddTo(CLI::App& app) {
   app.add_flag("--check", check, "Compare with a plain double reference; exit code 1 beyond the bound");
   app.add_option("--expect-q", expect_q, "Compare Q with this array too; exit code 1 beyond --atol and --rtol");
   app.add_option("--expect-k", expect_k, "Compare K likewise");
+  app.add_option("--expect-v", expect_v, "Compare V likewise");
   app.add_option("--atol", atol, "Absolute tolerance of --expect-*; default 0");
   app.add_option("--rtol", rtol, "Relative tolerance of --expect-*; default 0");
 }
 
 Rotation::Rotation(const RotateArguments& arguments) : arguments_(arguments) {
-  if (arguments.q.empty() && arguments.k.empty()) Fail("nothing to rotate: say --q or --k");
+  if (arguments.q.empty() && arguments.k.empty() && arguments.v.empty()) Fail("nothing to do: say --q, --k or --v");
   ReadSide(arguments.q, "q", arguments.heads, q_);
   ReadSide(arguments.k, "k", arguments.kv_heads, k_);
+  ReadSide(arguments.v, "v", arguments.kv_heads, v_);
   ReadTable();
-
-  const Side& first = q_.is_present() ? q_ : k_;
-  if (q_.is_present() && k_.is_present() &&
-      (q_.sizes.batch != k_.sizes.batch || q_.sizes.seq != k_.sizes.seq || q_.sizes.head_dim != k_.sizes.head_dim)) {
-    Fail("Q is ", q_.sizes.batch, " x ", q_.sizes.seq, " tokens of head_dim ", q_.sizes.head_dim, ", but K ",
-         k_.sizes.batch, " x ", k_.sizes.seq, " of ", k_.sizes.head_dim);
-  }
+  CheckSizes();
+  const Side& first = this->first();
   choice_ = arguments.rope.Resolve(first.sizes.head_dim);
   if (choice_.config.head_dim != first.sizes.head_dim) {
     Fail(first.reference, " has head_dim ", first.sizes.head_dim, ", but the RoPE's is ", choice_.config.head_dim);
@@ -79,8 +79,44 @@ Rotation::Rotation(const RotateArguments& arguments) : arguments_(arguments) {
     options_.output_pairing = Parse(kPairings, "--out-pairing", arguments.out_pairing);
   }
   window_ = reference::Window::Of(info, options_.output_pairing);
-  PrepareOutput(q_);
-  PrepareOutput(k_);
+  SetStages();
+  PrepareOutput(q_, false);
+  PrepareOutput(k_, true);
+  PrepareOutput(v_, true);
+}
+
+void Rotation::CheckSizes() const {
+  const Side& first = this->first();
+  const char* const name = q_.is_present() ? "Q" : "K";
+  const auto agree = [&](const Side& side, const char* other) {
+    const Sizes &a = first.sizes, &b = side.sizes;
+    if (!side.is_present() || (a.batch == b.batch && a.seq == b.seq && a.head_dim == b.head_dim)) return;
+    Fail(name, " is ", a.batch, " x ", a.seq, " tokens of head_dim ", a.head_dim, ", but ", other, " ", b.batch, " x ",
+         b.seq, " of ", b.head_dim);
+  };
+  agree(k_, "K");
+  agree(v_, "V");
+}
+
+void Rotation::SetStages() {
+  const ChainArguments& a = arguments_.chain;
+  if (!q_.is_present() && !a.q_norm.empty()) Fail("--q-norm wants --q");
+  if (!k_.is_present() && !a.k_norm.empty()) Fail("--k-norm wants --k");
+  q_norm_.Read(a, "q", a.q_norm, a.q_bias, q_.sizes);
+  k_norm_.Read(a, "k", a.k_norm, a.k_bias, k_.sizes);
+  options_.q.norm = q_norm_.norm();
+  options_.k.norm = k_norm_.norm();
+  for (simdrope_stages* stages : {&options_.q, &options_.k}) {
+    stages->hadamard = a.hadamard;
+    stages->input_hadamard = a.input_hadamard;
+  }
+  options_.q.scale = static_cast<float>(a.q_scale);
+  if (!k_.is_present() && !v_.is_present()) {
+    if (!a.out_format.empty()) Fail("--out-format is how K and V are stored: say --k or --v; --out-dtype is for Q");
+    if (a.has_cache() || !a.slots.empty()) Fail("--cache and --slots are for K and V: say --k or --v");
+  }
+  if (!a.has_cache() && !a.slots.empty()) Fail("--slots wants --cache, the size of what they are rows of");
+  if (a.has_cache()) cache_.Read(a, k_.is_present() ? k_.sizes : v_.sizes);
 }
 
 void Rotation::ReadSide(const std::string& reference, const char* usual_name, std::optional<int64_t> heads,
@@ -124,33 +160,50 @@ void Rotation::ReadTable() {
 }
 
 void Rotation::CheckPositions() const {
-  const Side& first = q_.is_present() ? q_ : k_;
+  const Side& first = this->first();
   if (positions_.length() && *positions_.length() != first.sizes.seq) {
     Fail("--positions ", arguments_.positions, " has ", *positions_.length(), " positions, but ", first.reference, " ",
          first.sizes.seq, " tokens a sequence");
   }
 }
 
-void Rotation::PrepareOutput(Side& side) {
+void Rotation::PrepareOutput(Side& side, bool is_cached) {
   if (!side.is_present()) return;
+  const ChainArguments& chain = arguments_.chain;
   const Layout layout = ParseLayout(arguments_.layout);
   side.in = TensorOf(side.in_array, side.format, layout, side.sizes);
-  if (arguments_.padding) {
+  if (is_cached) side.out_format = chain.StoreOf(side.out_format);
+  const bool has_cache = is_cached && chain.has_cache();
+  const Sizes sizes = has_cache ? cache_.SizesOf(side.sizes) : side.sizes;
+  std::vector<int64_t> shape = side.in_array.shape;
+  if (has_cache) {
+    shape = {sizes.batch, sizes.seq, sizes.heads, sizes.head_dim};
+    if (cache_.layout == Layout::kBhsd) std::swap(shape[1], shape[2]);
+  }
+  const bool has_blocks = side.out_format == q8_0 || side.out_format == q4_0;
+  if (has_blocks && sizes.head_dim % 32 != 0) {
+    Fail("--out-format ", arguments_.chain.out_format, " has blocks of 32 elements: head_dim ", sizes.head_dim,
+         " is no multiple");
+  }
+  if (has_blocks) shape.back() = size_of(side.out_format, shape.back());
+  if (arguments_.padding && !has_cache) {
     // Padding is not written: it must be in the output beforehand.
     if (side.format != side.out_format) Fail("--padding leaves tokens alone, so --out-dtype must be the input's");
     side.out_array = side.in_array;
   } else {
-    side.out_array = io::Array::zeros(ElementTypeOf(side.out_format), side.in_array.shape);
+    side.out_array = io::Array::zeros(StoredTypeOf(side.out_format), shape);
   }
-  side.out = TensorOf(side.out_array, side.out_format, layout, side.sizes);
+  side.out = TensorOf(side.out_array, side.out_format, has_cache ? cache_.layout : layout, sizes);
+  if (is_cached) side.scales.AddTo(chain, &side.out);
+  if (has_cache) side.out = cache_.WithSlots(side.out, side.sizes);
 }
 
-void Rotation::Apply() { Require(apply(cos_sin_, QKV(q_.in, k_.in), QKV(q_.out, k_.out), options_)); }
+void Rotation::Apply() { Require(apply(cos_sin_, inputs(), outputs(), options_)); }
 
 reference::Comparison Rotation::CompareWithReference() const {
   reference::Job job;
-  job.in = QKV(q_.in, k_.in);
-  job.out = QKV(q_.out, k_.out);
+  job.in = inputs();
+  job.out = outputs();
   job.window = window_;
   job.SetOptions(options_);
   job.row = has_table()
@@ -164,7 +217,10 @@ reference::Comparison Rotation::CompareWithReference() const {
 Deviation CompareWithExpected(const Side& side, const std::string& reference, double atol, double rtol) {
   const io::Array expected = ReadArray(reference, "expected");
   const Format format = FormatOf(expected, reference, expected.type == io::ElementType::u16 ? "bf16" : "");
-  if (expected.shape != side.in_array.shape) Fail(reference, " has not the shape of ", side.reference);
+  if (side.out_format != f32 && side.out_format != f16 && side.out_format != bf16) {
+    Fail(reference, ": f32, f16 and bf16 can be compared; ", side.reference, " is stored in another format");
+  }
+  if (expected.shape != side.out_array.shape) Fail(reference, " has not the shape that ", side.reference, " comes to");
   Deviation deviation;
   for (int64_t i = 0; i < expected.size(); ++i) {
     const double want = reference::Load(expected.bytes.data() + size_of(format, i), format);

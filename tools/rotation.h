@@ -10,6 +10,7 @@
 #include <string>
 
 #include "arrays.h"
+#include "chain_arguments.h"
 #include "reference/job.h"
 #include "rope_arguments.h"
 #include "table_forms.h"
@@ -20,8 +21,9 @@ namespace simdrope::tool {
 struct RotateArguments {
   bool json = false;
   RopeArguments rope;
-  std::string q, k, layout = "bshd", positions = "0", cu_seqlens, out, format, out_format, out_pairing;
-  std::string cos, sin, cos_sin, form, table_format, expect_q, expect_k;
+  ChainArguments chain;
+  std::string q, k, v, layout = "bshd", positions = "0", cu_seqlens, out, format, out_format, out_pairing;
+  std::string cos, sin, cos_sin, form, table_format, expect_q, expect_k, expect_v;
   std::optional<int64_t> heads, kv_heads;
   double atol = 0, rtol = 0;
   int threads = 0, repeat = 3;
@@ -30,13 +32,14 @@ struct RotateArguments {
   void AddTo(CLI::App& app);
 };
 
-// Q or K: read, and as rotated.
+// Q, K or V: read, and as it comes out.
 struct Side {
   std::string reference;  // "": absent
   io::Array in_array, out_array;
   Format format = f32, out_format = f32;
   Sizes sizes;
   Tensor in, out;
+  StoredScales scales;  // of the output
 
   bool is_present() const { return !reference.empty(); }
   int64_t bytes_moved() const {
@@ -53,6 +56,8 @@ class Rotation {
 
   const Side& q() const { return q_; }
   const Side& k() const { return k_; }
+  const Side& v() const { return v_; }
+  const Side& first() const { return q_.is_present() ? q_ : k_.is_present() ? k_ : v_; }
   const RopeChoice& choice() const { return choice_; }
   bool has_table() const { return table_.cos != nullptr; }
   const reference::Window& window() const { return window_; }
@@ -62,11 +67,17 @@ class Rotation {
  private:
   void ReadSide(const std::string& reference, const char* usual_name, std::optional<int64_t> heads, Side& side);
   void ReadTable();
-  void PrepareOutput(Side& side);
+  void CheckSizes() const;
+  void SetStages();
+  void PrepareOutput(Side& side, bool is_cached);
+  QKV inputs() const { return {q_.in, k_.in, v_.in}; }
+  QKV outputs() const { return {q_.out, k_.out, v_.out}; }
   void CheckPositions() const;
 
   const RotateArguments& arguments_;
-  Side q_, k_;
+  Side q_, k_, v_;
+  NormOf q_norm_, k_norm_;
+  CacheShape cache_;
   RopeChoice choice_;
   Rope rope_;
   TableArrays table_arrays_;
