@@ -100,7 +100,9 @@ simdrope_status MakeCheckedCall(const simdrope_cos_sin* cos_sin, const simdrope_
 
 simdrope_status RunCheckedCall(const CheckedCall& call, const simdrope_run& run) {
   if (call.count == 1 && TryOneToken(call.plans[0], run)) return SIMDROPE_OK;
-  SIMDROPE_TRY(CheckRun(call.plans[0], run));
+  // Without Q the positions of cos_sin place nothing: they may have another length than K.
+  const bool has_query = call.count == 1 || call.plans[0].count > 0;
+  if (has_query) SIMDROPE_TRY(CheckRun(call.plans[0], run));
   if (call.count == 1) {
     RunPlan(call.plans[0], run);
     return SIMDROPE_OK;
