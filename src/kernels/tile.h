@@ -112,8 +112,8 @@ struct TileKernels {
                                   const TileRotation&);
   // normalise without rounding, rotate and store in one loop, with the same bits: heads of half pairs that are rotated
   // whole, of `pairs` a multiple of kTileGranule. The tile is left as it was. NULL where three stages are as fast or
-  // are not worth the code. A head that holds a NaN has a factor of NaN. `non_temporal`: heads of the output are aligned
-  // to kTileAlignment.
+  // are not worth the code. A head that holds a NaN has a factor of NaN. `non_temporal`: heads of the output are
+  // aligned to kTileAlignment.
   void (*normalise_rotate_store[kFormats])(const Tile&, const float* factors, const NormWeights&, const TileRotation&,
                                            const TileOutput&, bool non_temporal);
 
