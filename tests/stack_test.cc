@@ -41,7 +41,8 @@ TEST_CASE("a call uses at most 32 KiB of stack, whatever its stages") {
   constexpr int kTokens = 40, kHeads = 4, kDim = 128;
   const auto rope = simdrope::Rope::create(simdrope::Config(kDim));
   REQUIRE(rope.ok());
-  std::vector<float> q(kTokens * kHeads * kDim, 1.0f), k = q, weights(kDim, 1.0f), scales(kTokens * kHeads), zeros = scales;
+  std::vector<float> q(kTokens * kHeads * kDim, 1.0f), k = q, weights(kDim, 1.0f), scales(kTokens * kHeads),
+                                                       zeros = scales;
   std::vector<char> cache(sizeof(float) * k.size());
   const simdrope::Tensor q_tensor = simdrope::bshd(q.data(), 1, kTokens, kHeads, kDim);
   const simdrope::Tensor k_tensor = simdrope::bshd(k.data(), 1, kTokens, kHeads, kDim);
@@ -73,7 +74,8 @@ TEST_CASE("a call uses at most 32 KiB of stack, whatever its stages") {
     out.scales.batch_stride = kTokens * kHeads;
     out.scales.seq_stride = kHeads;
     out.scales.head_stride = 1;
-    check(format == SIMDROPE_F16 ? "norm, Hadamard, f16" : "norm, Hadamard, quantised", {q_tensor, k_tensor}, {q_tensor, out}, chain);
+    check(format == SIMDROPE_F16 ? "norm, Hadamard, f16" : "norm, Hadamard, quantised", {q_tensor, k_tensor},
+          {q_tensor, out}, chain);
   }
   CHECK(runs == 6);
 }
