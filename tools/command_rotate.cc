@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <simdrope/io.hpp>
 #include <vector>
 
@@ -39,7 +40,7 @@ struct OutputPaths {
     if (IsSafetensors(out)) {
       all = out;
     } else {
-      for (const std::string& name : names) each.push_back(out + "/" + name + ".npy");
+      for (const std::string& name : names) each.push_back((std::filesystem::path(out) / (name + ".npy")).string());
     }
   }
 };
