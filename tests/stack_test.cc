@@ -37,7 +37,7 @@ size_t StackOf(const std::function<void()>& body) {
 
 }  // namespace
 
-TEST_CASE("a call uses at most 32 KiB of stack, whatever its stages") {
+TEST_CASE("a call uses at most 40 KiB of stack, whatever its stages") {
   constexpr int kTokens = 40, kHeads = 4, kDim = 128;
   const auto rope = simdrope::Rope::create(simdrope::Config(kDim));
   REQUIRE(rope.ok());
@@ -58,7 +58,7 @@ TEST_CASE("a call uses at most 32 KiB of stack, whatever its stages") {
     const size_t thread = StackOf([] {});
     const size_t used = StackOf(run) - thread;
     MESSAGE(what, ": ", used, " bytes");
-    CHECK(used <= 32768);
+    CHECK(used <= 40960);
     ++runs;
   };
   check("f32 in place", {q_tensor, k_tensor}, {q_tensor, k_tensor}, serial);
