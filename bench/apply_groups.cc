@@ -35,20 +35,8 @@ OpenGroup Open(const Implementations& implementations, const Case& c, const Want
   const std::string group = GroupName(c);
   std::shared_ptr<Stage> stage = StageOf(c.workload, c.format);
   const Job job = stage->MakeJob(c.pairing, c.mode, c.threads);
-  OpenGroup open;
-  for (const auto& implementation : implementations) {
-    const std::string impl = implementation->name();
-    const std::string name = FullName(group, impl, c.threads);
-    if (!implementation->Refuses(c).empty() || !wanted(name)) continue;
-    const std::string problem = ReadyOrWhyNot(*implementation, job, *stage);
-    if (problem.empty()) {
-      open.measurements.push_back({name, impl, [implementation = implementation.get()] { implementation->Run(); }});
-    } else {
-      open.failures.push_back({name, impl, problem});
-    }
-  }
-  open.refill = [stage] { stage->Refill(); };
-  return open;
+  return OpenOf(implementations, c, group, wanted, stage,
+                [&](auto& implementation) { return ReadyOrWhyNot(implementation, job, *stage); });
 }
 
 std::vector<Case> CasesOf(Size size) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,27 @@ struct Group {
 
 inline std::string FullName(const std::string& group, const std::string& impl, int threads) {
   return group + "/" + impl + "/threads:" + std::to_string(threads);
+}
+
+// The measurements of case `c` of a group, by every implementation that takes it and is wanted; `ready` readies one
+// over the data of `stage`, which the group keeps, and says why it could not.
+template <class Implementations, class Case, class Stage, class Ready>
+OpenGroup OpenOf(const Implementations& implementations, const Case& c, const std::string& group, const Wanted& wanted,
+                 const std::shared_ptr<Stage>& stage, const Ready& ready) {
+  OpenGroup open;
+  for (const auto& implementation : implementations) {
+    const std::string impl = implementation->name();
+    const std::string name = FullName(group, impl, c.threads);
+    if (!implementation->Refuses(c).empty() || !wanted(name)) continue;
+    const std::string problem = ready(*implementation);
+    if (problem.empty()) {
+      open.measurements.push_back({name, impl, [implementation = implementation.get()] { implementation->Run(); }});
+    } else {
+      open.failures.push_back({name, impl, problem});
+    }
+  }
+  open.refill = [stage] { stage->Refill(); };
+  return open;
 }
 
 }  // namespace simdrope::bench

@@ -23,20 +23,8 @@ std::string ReadyOrWhyNot(ChainImplementation& implementation, ChainStage& stage
 
 OpenGroup Open(const ChainImplementations& implementations, const ChainCase& c, const Wanted& wanted) {
   const auto stage = std::make_shared<ChainStage>(c);
-  OpenGroup open;
-  for (const auto& implementation : implementations) {
-    const std::string impl = implementation->name();
-    const std::string name = FullName(GroupName(c), impl, c.threads);
-    if (!implementation->Refuses(c).empty() || !wanted(name)) continue;
-    const std::string problem = ReadyOrWhyNot(*implementation, *stage);
-    if (problem.empty()) {
-      open.measurements.push_back({name, impl, [implementation = implementation.get()] { implementation->Run(); }});
-    } else {
-      open.failures.push_back({name, impl, problem});
-    }
-  }
-  open.refill = [stage] { stage->Refill(); };
-  return open;
+  return OpenOf(implementations, c, GroupName(c), wanted, stage,
+                [&](auto& implementation) { return ReadyOrWhyNot(implementation, *stage); });
 }
 
 }  // namespace

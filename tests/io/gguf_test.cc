@@ -1,13 +1,10 @@
 #include "io/gguf.h"
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "gguf_writer.h"
@@ -206,18 +203,13 @@ TEST_CASE("gguf: read from a file by what it begins with") {
 }
 
 TEST_CASE("a file that is cut short while it is read is rejected") {
-  std::string path = (std::filesystem::temp_directory_path() / "simdrope-cut-XXXXXX").string();
-  const int made = mkstemp(path.data());
-  REQUIRE(made >= 0);
-  close(made);
-  std::ofstream(path, std::ios::binary) << std::string(300000, 'x');
-  const auto file = simdrope::io::InputFile::open(path);
+  const TemporaryFile cut("cut", std::string(300000, 'x'));
+  const auto file = simdrope::io::InputFile::open(cut.path());
   REQUIRE(file.ok());
   const simdrope::io::ByteSource source(*file);
   CHECK(source.size() == 300000);
   CHECK(source.text(65530, 12) == std::string(12, 'x'));
   CHECK(source.text(0, 200000) == std::string(200000, 'x'));
-  std::filesystem::resize_file(path, 100);
+  std::filesystem::resize_file(cut.path(), 100);
   CHECK_THROWS_AS(source.text(0, 300000), simdrope::io::Rejected);
-  std::filesystem::remove(path);
 }
