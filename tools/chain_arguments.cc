@@ -26,7 +26,7 @@ std::string NamesOf(const Table& table) {
   return all;
 }
 
-const NormKind& KindOf(const std::string& option, const std::string& name) {
+NormKind KindOf(const std::string& option, const std::string& name) {
   for (const NormKind& known : kNormKinds) {
     if (name == known.name) return known;
   }
@@ -112,7 +112,7 @@ void NormOf::Read(const ChainArguments& a, const char* side, const std::string& 
     if (!bias.empty()) Fail(bias_option, " wants ", option, " layer");
     return;
   }
-  const NormKind& kind = KindOf(option, text.substr(0, text.find(':')));
+  const NormKind kind = KindOf(option, text.substr(0, text.find(':')));
   const std::string file = NormFile(text);
   norm_.type = kind.type;
   norm_.weight_offset = kind.weight_offset;

@@ -7,12 +7,17 @@ writes it, else it is compared.
 """
 import json
 import pathlib
+import re
 import shlex
 import struct
 import subprocess
 import sys
 import tempfile
 
+# Messages in the words of CLI11 and of nlohmann-json, which differ by their versions: the document shows those of the
+# machine that wrote it.
+WORDS_OF_LIBRARIES = re.compile(
+    r"not in range|Could not convert|is required|was not expected| missing$|\[json\.exception")
 HERE = pathlib.Path(__file__).parent
 TYPES = {"f": "f", "i": "i", "q": "q", "h": "H", "d": "d", "b": "b"}
 DESCRS = {"f": "<f4", "i": "<i4", "q": "<i8", "h": "<u2", "d": "<f8", "b": "|i1"}
@@ -70,6 +75,11 @@ def contents(folder):
     return {path.name: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
+def own_words(document):
+    lines = [line.rstrip(" |") for line in document.splitlines()]
+    return [line.split("` | ")[0] if WORDS_OF_LIBRARIES.search(line) else line for line in lines]
+
+
 def main():
     tool, docs = str(pathlib.Path(sys.argv[1]).resolve()), pathlib.Path(sys.argv[2])
     faults, messages = [], []
@@ -92,12 +102,11 @@ def main():
                 faults.append(f"{call}: changed a file")
                 break
     text = (HERE / "errors_head.md").read_text()
-    for (call, named), message in zip(rows, messages):
-        shown = message.replace("|", "\\|")
-        text += "| `%s` | %s |\n" % (call.replace("|", "\\|"), shown)
+    for (call, _), message in zip(rows, messages):
+        text += "| `%s` | %s |\n" % (call.replace("|", "\\|"), message.replace("|", "\\|"))
     if "--write" in sys.argv:
         docs.write_text(text)
-    elif docs.read_text() != text:
+    elif own_words(docs.read_text()) != own_words(text):
         faults.append(f"{docs} is not what the table gives: run.py TOOL {docs} --write")
     print("\n".join(faults))
     print(f"{len(rows)} calls, {len(faults)} faults")
