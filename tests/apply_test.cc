@@ -1,4 +1,7 @@
 // apply against the double reference: types, pairings, windows, directions, layouts.
+#include <cmath>
+#include <cstring>
+
 #include "support.h"
 #include "support/ids.h"
 #include "support/layouts.h"
@@ -248,4 +251,85 @@ TEST_CASE("the longest heads in every layout of tokens and heads") {
       }
     }
   }
+}
+
+namespace {
+
+// NaNs of either sign with every kind of payload; in f32 some that rounding to bf16 would carry beyond NaN.
+constexpr uint32_t kNaNs[] = {0x7fffffff, 0xffffffff, 0x7fc00000, 0x7f800001, 0xff80ffff, 0x7fffc000, 0x7fffe000};
+
+// The bits of a NaN in `format`; its payload may lose low bits, but stays one.
+void StoreNaN(const simdrope::Tensor& table, int64_t at, uint32_t bits) {
+  if (table.format == SIMDROPE_F32) {
+    std::memcpy(static_cast<float*>(table.data) + at, &bits, 4);
+    return;
+  }
+  const bool is_f16 = table.format == SIMDROPE_F16;
+  const uint32_t payload = bits & 0x7fffff;
+  const auto half = static_cast<uint16_t>(
+      bits >> 31 << 15 | (is_f16 ? 0x7c00 | payload >> 13 : 0x7f80 | payload >> 16) | (payload < 0x10000 ? 1 : 0));
+  std::memcpy(static_cast<uint16_t*>(table.data) + at, &half, 2);
+}
+
+}  // namespace
+
+TEST_CASE("a NaN in a caller's table makes NaN of its pair and of no other, whatever its payload") {
+  Random random(91);
+  const TargetRestorer restorer;
+  int results = 0;
+  ForEachTarget([&](const simdrope_target&) {
+    for (const Format row_format : kFormats) {
+      for (const auto& [q_format, k_format] : {std::pair{simdrope::bf16, simdrope::bf16},
+                                               {simdrope::f32, simdrope::bf16},
+                                               {simdrope::bf16, simdrope::f16}}) {
+        for (const int dim : {2, 16, 30, 64, 128}) {
+          for (const int64_t seq : {1, 5}) {
+            for (const uint32_t bits : kNaNs) {
+              const int pairs = dim / 2;
+              std::vector<float> rows(static_cast<size_t>(2 * seq * pairs));
+              const simdrope::Tensor both(rows.data(), row_format, 1, 2 * seq, 1, pairs, 0, pairs, 0);
+              Job fill;
+              fill.in.q = both;
+              FillInputs(fill, Inputs::kTame, &random);
+              const int64_t bad = random.Int(0, pairs - 1), bad_row = random.Int(0, seq - 1);
+              const bool in_sin = random.Chance(2);
+              StoreNaN(both, (in_sin ? seq * pairs : 0) + bad_row * pairs + bad, bits);
+              const int64_t size = row_format == simdrope::f32 ? 4 : 2;
+              simdrope_cos_sin source = SIMDROPE_COS_SIN_INIT;
+              source.source = SIMDROPE_TABLE;
+              source.table.format = row_format;
+              source.table.cos = rows.data();
+              source.table.sin = reinterpret_cast<char*>(rows.data()) + size * seq * pairs;
+              source.table.rows = seq;
+              source.table.columns = pairs;
+              source.table.row_stride = pairs;
+              source.pairing = random.Chance(2) ? SIMDROPE_HALF : SIMDROPE_INTERLEAVED;
+              Tensors in = MakeTensors(Layout::kBshd, {1, seq, 2, 1, 0, dim}, q_format, k_format);
+              Job job;
+              job.in = in.qkv;
+              FillInputs(job, Inputs::kTame, &random);
+              REQUIRE(simdrope_apply(&source, &in.qkv, nullptr, nullptr) == SIMDROPE_OK);
+              int wrong = 0;
+              for (const simdrope_tensor* t : {&in.qkv.q, &in.qkv.k}) {
+                for (int64_t s = 0; s < seq; ++s) {
+                  for (int64_t h = 0; h < t->heads; ++h) {
+                    for (int64_t d = 0; d < dim; ++d) {
+                      const int64_t pair = source.pairing == SIMDROPE_HALF ? d % pairs : d / 2;
+                      const bool is_nan = std::isnan(ValueOf(*t, 0, s, h, d));
+                      wrong += is_nan == (s == bad_row && pair == bad) ? 0 : 1;
+                      ++results;
+                    }
+                  }
+                }
+              }
+              CAPTURE(dim);
+              CAPTURE(bits);
+              CHECK(wrong == 0);
+            }
+          }
+        }
+      }
+    }
+  });
+  CHECK(results > 100000);
 }

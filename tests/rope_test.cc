@@ -183,6 +183,24 @@ TEST_CASE("yarn: interpolated where a token turns less than beta_slow times, kep
   }
 }
 
+TEST_CASE("yarn: a correction range of no width, and one that ends beyond the head") {
+  // Within 6 tokens no pair turns once: both ends are pair 0, which alone keeps its frequency.
+  const YarnCase empty{64, 1e4, 8, 6, 32, 1, true};
+  const std::vector<double> got = InvFreqOf(YarnConfig(empty));
+  CheckClose(got, YarnOf(empty));
+  std::vector<double> expected = PlainInvFreq(1e4, 64);
+  for (size_t i = 1; i < expected.size(); ++i) expected[i] /= 8;
+  CheckClose(got, expected);
+
+  // The ramp would end at pair 90 of what 64 dims have, and ends at 63.
+  for (const bool truncate : {false, true}) {
+    const YarnCase c{64, 10, 4, 4096, 256, 1, truncate};
+    const double unclamped = PairTurning(c.slow, c.theta, c.dim, c.length);
+    CHECK(unclamped > c.dim);
+    CheckClose(InvFreqOf(YarnConfig(c)), YarnOf(c), 1e-10);
+  }
+}
+
 TEST_CASE("yarn without rounding: the correction range of gpt-oss is 8.0928 to 17.398") {
   const std::vector<double> got = InvFreqOf(YarnConfig({64, 150000, 32, 4096, 32, 1, false}));
   const std::vector<double> plain = PlainInvFreq(150000, 64);

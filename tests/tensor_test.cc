@@ -1,4 +1,7 @@
 // Layout makers, and which overlaps of inputs and outputs are allowed.
+#include <algorithm>
+#include <iterator>
+
 #include "support.h"
 #include "support/layouts.h"
 
@@ -123,6 +126,92 @@ TEST_CASE("outputs that interlace without sharing an element are accepted") {
   const Tensor q = simdrope::bshd(data.data(), 1, 4, 2, 8);
   const Tensor interlaced(out.data(), simdrope::f32, 1, 4, 2, 8, 0, 40, 20);
   CHECK(Apply(q, interlaced).ok());
+}
+
+TEST_CASE("two tensors of different strides that meet further on are refused") {
+  std::vector<float> data(1024);
+  float* const at = data.data() + 256;
+  // Tokens 16 apart beside tokens 24 apart: the second tokens meet at 32.
+  const Tensor every_16(at, simdrope::f32, 1, 4, 1, 8, 0, 16, 0);
+  const Tensor every_24(at + 8, simdrope::f32, 1, 4, 1, 8, 0, 24, 0);
+  CheckRefused(every_16, every_24, "in.q and out.q overlap");
+  CheckRefused(every_24, every_16, "in.q and out.q overlap");
+  // The heads of one lie across its own tokens' stride.
+  const Tensor two_heads(at, simdrope::f32, 1, 2, 2, 8, 0, 16, 24);
+  const Tensor beside(at + 8, simdrope::f32, 1, 2, 2, 8, 0, 16, 64);
+  CheckRefused(two_heads, beside, "in.q and out.q overlap");
+  CheckRefused(beside, two_heads, "in.q and out.q overlap");
+}
+
+namespace {
+
+// All bytes of a tensor's elements, relative to `from`; several times, where elements overlap.
+std::vector<int64_t> BytesOfElements(const Tensor& t, const char* from) {
+  const int64_t size = t.format == SIMDROPE_F32 ? 4 : 2;
+  const int64_t base = static_cast<const char*>(t.data) - from;
+  std::vector<int64_t> bytes;
+  for (int64_t b = 0; b < t.batch; ++b) {
+    for (int64_t s = 0; s < t.seq; ++s) {
+      for (int64_t h = 0; h < t.heads; ++h) {
+        const int64_t element = b * t.batch_stride + s * t.seq_stride + h * t.head_stride;
+        for (int64_t i = 0; i < size * t.head_dim; ++i) bytes.push_back(base + size * element + i);
+      }
+    }
+  }
+  return bytes;
+}
+
+bool HasTwice(std::vector<int64_t> bytes) {
+  std::sort(bytes.begin(), bytes.end());
+  return std::adjacent_find(bytes.begin(), bytes.end()) != bytes.end();
+}
+
+bool ShareBytes(const Tensor& a, const Tensor& b, const char* from) {
+  std::vector<int64_t> x = BytesOfElements(a, from), y = BytesOfElements(b, from);
+  std::sort(x.begin(), x.end());
+  std::sort(y.begin(), y.end());
+  std::vector<int64_t> both;
+  std::set_intersection(x.begin(), x.end(), y.begin(), y.end(), std::back_inserter(both));
+  return !both.empty();
+}
+
+}  // namespace
+
+TEST_CASE("drawn views: accepted only where no output shares a byte with itself or another tensor") {
+  Random random(77);
+  std::vector<float> data(2048);
+  const char* const from = reinterpret_cast<const char*>(data.data());
+  const auto draw = [&] {
+    static constexpr int64_t kStrides[] = {8, 16, 24, 32, 40, 48, 64, 96, 128, -8, -16, -24, 12, 20, 0};
+    const auto stride = [&] { return kStrides[random.Int(0, 14)]; };
+    const Format format = random.Int(0, 3) == 0 ? simdrope::bf16 : simdrope::f32;
+    const int64_t first = 768 + 4 * random.Int(0, 12);
+    return Tensor(data.data() + first, format, random.Int(1, 2), random.Int(1, 3), random.Int(1, 3), 8, stride(),
+                  stride(), stride());
+  };
+  int accepted = 0, refused = 0, needlessly = 0;
+  for (int i = 0; i < 60000; ++i) {
+    const Tensor in = draw();
+    Tensor out = draw();
+    out.batch = in.batch;
+    out.seq = in.seq;
+    out.heads = in.heads;
+    if (random.Int(0, 15) == 0) out = in;
+    const bool is_same = out.format == in.format && BytesOfElements(out, from) == BytesOfElements(in, from);
+    const bool overlaps = HasTwice(BytesOfElements(out, from)) || (!is_same && ShareBytes(in, out, from));
+    const bool ok = Apply(in, out).ok();
+    if (overlaps && ok) {
+      CAPTURE(i);
+      FAIL_CHECK("an overlap is accepted");
+    }
+    accepted += ok ? 1 : 0;
+    refused += ok ? 0 : 1;
+    needlessly += !ok && !overlaps ? 1 : 0;
+  }
+  MESSAGE(accepted << " accepted, " << refused << " refused, of which " << needlessly << " do not overlap");
+  CHECK(accepted > 6000);
+  CHECK(refused > 6000);
+  CHECK(needlessly * 10 < refused);
 }
 
 TEST_CASE("sizes and addresses that cannot be are refused") {
