@@ -96,9 +96,8 @@ struct Case {
   Format format;
   simdrope_pairing pairing;
 };
-constexpr Case kCases[] = {{simdrope::f32, SIMDROPE_HALF},
-                           {simdrope::bf16, SIMDROPE_HALF},
-                           {simdrope::f16, SIMDROPE_INTERLEAVED}};
+constexpr Case kCases[] = {
+    {simdrope::f32, SIMDROPE_HALF}, {simdrope::bf16, SIMDROPE_HALF}, {simdrope::f16, SIMDROPE_INTERLEAVED}};
 
 }  // namespace
 

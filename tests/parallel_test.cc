@@ -1,4 +1,5 @@
-// src/exec/parallel.cc over a oneTBB that throws (tests/throwing_tbb): every part is done once. And how work is divided.
+// src/exec/parallel.cc over a oneTBB that throws (tests/throwing_tbb): every part is done once. And how work is
+// divided.
 #include "exec/parallel.h"
 
 #include <oneapi/tbb/parallel_for.h>

@@ -60,10 +60,10 @@ simdrope_status simdrope_plan_run(const simdrope_plan* plan, const simdrope_run*
 simdrope_status simdrope_rotate_half(const simdrope_tensor* in, const simdrope_tensor* out, simdrope_pairing pairing) {
   SIMDROPE_TRY(CheckPointer("in", in));
   SIMDROPE_TRY(CheckPointer("out", out));
-  SIMDROPE_TRY(CheckTensor("in", *in, false));
-  SIMDROPE_TRY(CheckTensor("out", *out, true));
   SIMDROPE_TRY(CheckFloatFormat("in", in->format));
   SIMDROPE_TRY(CheckFloatFormat("out", out->format));
+  SIMDROPE_TRY(CheckTensor("in", *in, false));
+  SIMDROPE_TRY(CheckTensor("out", *out, true));
   if (in->slots.source != SIMDROPE_SLOTS_NONE || out->slots.source != SIMDROPE_SLOTS_NONE) {
     return Fail(SIMDROPE_UNSUPPORTED, "rotate_half takes no slots");
   }
@@ -75,6 +75,9 @@ simdrope_status simdrope_rotate_half(const simdrope_tensor* in, const simdrope_t
                 static_cast<long long>(out->head_dim));
   }
   if (!IsSameView(*in, *out)) SIMDROPE_TRY(CheckDisjoint("in", *in, "out", *out));
+  if (in->head_dim % 2 != 0) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "in.head_dim = %lld must be even", static_cast<long long>(in->head_dim));
+  }
   Window window;
   SIMDROPE_TRY(MakeWindow(in->head_dim, 0, 0, 0, pairing, &window));
   if (!IsEmpty(*in)) RotateHalf(*in, *out, pairing);

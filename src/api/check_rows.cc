@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <memory>
 #include <new>
 
@@ -275,13 +276,17 @@ simdrope_status CheckTable(const char* name, const simdrope_table& t, int32_t pa
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.copies = %d and column_stride = %lld must be at least 1", name, t.copies,
                 static_cast<long long>(t.column_stride));
   }
-  int64_t reach, more, width;
-  if (!CheckedMul(std::max<int64_t>(t.rows, 1), t.row_stride, &reach) ||
-      !CheckedMul(t.batches, t.batch_stride, &more) || !CheckedAdd(reach, more, &reach) ||
-      !CheckedMul(t.columns, t.column_stride, &width) || !CheckedAdd(reach, width, &reach) ||
-      !CheckedMul(reach, 4, &reach)) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s: %lld rows with stride %lld overflow the address range", name,
-                static_cast<long long>(t.rows), static_cast<long long>(t.row_stride));
+  int64_t entries, reach = 0;
+  const auto add = [&](int64_t count, int64_t stride) {
+    int64_t part;
+    return stride != INT64_MIN && CheckedMul(count, std::llabs(stride), &part) && CheckedAdd(reach, part, &reach);
+  };
+  if (!add(std::max<int64_t>(t.rows, 1), t.row_stride) || !add(t.batches, t.batch_stride) ||
+      !add(t.columns, t.column_stride) || !CheckedMul(reach, 4, &reach) || !CheckedMul(t.batches, t.rows, &entries) ||
+      !CheckedMul(entries, 4, &entries)) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s: %lld rows with stride %lld in %lld batches overflow the address range",
+                name, static_cast<long long>(t.rows), static_cast<long long>(t.row_stride),
+                static_cast<long long>(t.batches));
   }
   return SIMDROPE_OK;
 }

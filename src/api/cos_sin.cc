@@ -23,8 +23,13 @@ simdrope_status CheckDestination(const char* name, const simdrope_table& t, int3
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.batches = %lld, but positions differ among the %lld batch entries", name,
                 static_cast<long long>(t.batches), static_cast<long long>(batch));
   }
-  const int64_t width = (pairs - 1) * t.column_stride + (t.copies - 1) * t.copy_stride + 1;
-  if (t.copy_stride < 0 || (seq > 1 && t.row_stride < width)) {
+  int64_t width, bytes;
+  if (t.copy_stride < 0 || !CheckedMul(t.copies - 1, t.copy_stride, &width) ||
+      !CheckedAdd(width, (pairs - 1) * t.column_stride + 1, &width) || !CheckedMul(width, 4, &bytes)) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.copies = %d with copy_stride = %lld must fit the address range", name,
+                t.copies, static_cast<long long>(t.copy_stride));
+  }
+  if (seq > 1 && t.row_stride < width) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.row_stride = %lld makes rows of %lld elements overlap", name,
                 static_cast<long long>(t.row_stride), static_cast<long long>(width));
   }
