@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <iterator>
 #include <simdrope/io.hpp>
 #include <simdrope/prompts.hpp>
@@ -14,6 +13,7 @@
 
 #include "../io/catalogue.h"
 #include "../io/gguf_writer.h"
+#include "every_allocation.h"
 #include "failing.h"
 #include "io/gguf.h"
 
@@ -46,35 +46,6 @@ class Folder {
 std::string Contents(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
-}
-
-// `call` gives a code and frees all that it took. Every allocation of it fails once, alone and with all after it.
-void EveryAllocationFails(const char* name, const std::function<simdrope_status()>& call) {
-  CAPTURE(name);
-  REQUIRE(call() == SIMDROPE_OK);
-  for (const Memory memory : {Memory::kOneFails, Memory::kAllFailFrom}) {
-    CAPTURE(static_cast<int>(memory));
-    int64_t n = 1, survived = 0;
-    for (;; ++n) {
-      simdrope_status code = SIMDROPE_OK;
-      const AllocationResult result = WithFailingAllocation(n, memory, [&] { code = call(); });
-      if (result.allocations < n) {
-        CHECK(code == SIMDROPE_OK);
-        break;
-      }
-      CAPTURE(n);
-      CHECK(result.kept == 0);
-      // One that the C++ library can do without (a buffer of std::stable_sort) may go unnoticed.
-      if (code == SIMDROPE_OK) {
-        ++survived;
-      } else {
-        CHECK(code == SIMDROPE_OUT_OF_MEMORY);
-      }
-    }
-    MESSAGE(std::string(name) << ": " << n - 1 << " allocations, " << survived << " of no consequence");
-    CHECK(n > 1);
-    CHECK(survived * 4 <= n);
-  }
 }
 
 TEST_CASE("memory: arrays") {
