@@ -244,6 +244,13 @@ int32_t Forward(const Model& m, Cache& cache, int32_t token, int32_t position) {
   return best;
 }
 
+int32_t NumberOf(const std::string& option, const char* text) {
+  char* end = nullptr;
+  const long value = std::strtol(text, &end, 10);
+  if (end == text || *end != '\0' || value < 0 || value > 1 << 24) Die(option + " is " + text);
+  return static_cast<int32_t>(value);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -255,9 +262,9 @@ int main(int count, char** arguments) {
     if (option == "--cache") {
       cache_kind = arguments[i + 1];
     } else if (option == "--tokens") {
-      tokens = std::atoi(arguments[i + 1]);
+      tokens = NumberOf(option, arguments[i + 1]);
     } else if (option == "--start") {
-      token = std::atoi(arguments[i + 1]);
+      token = NumberOf(option, arguments[i + 1]);
     } else {
       Die("unknown option " + option);
     }

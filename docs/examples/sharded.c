@@ -19,6 +19,8 @@ static void stop(const char* message) {
   MPI_Abort(MPI_COMM_WORLD, 1);
 }
 
+static int same_bits(const void* a, const void* b, size_t bytes) { return memcmp(a, b, bytes) == 0; }
+
 /* Rotates `tokens` tokens in place, token t by ids[t]; ids NULL: by t. */
 static void rotate(const simdrope_rope* rope, float* data, const int64_t* ids, int64_t tokens) {
   simdrope_cos_sin rows = SIMDROPE_COS_SIN_INIT;
@@ -81,7 +83,7 @@ int main(int argc, char** argv) {
     for (r = 0; r < count; ++r) {
       tokens = positions_of(zigzag, r, count, ids);
       for (i = 0; i < tokens; ++i) {
-        same &= memcmp(gathered + (r * tokens + i) * TOKEN, whole + ids[i] * TOKEN, TOKEN * sizeof(float)) == 0;
+        same &= same_bits(gathered + (r * tokens + i) * TOKEN, whole + ids[i] * TOKEN, TOKEN * sizeof(float));
       }
     }
     printf("%s over %d processes: %s\n", argv[1], count, same ? "the same bits as one process" : "DIFFERENT");

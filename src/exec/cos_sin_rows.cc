@@ -76,9 +76,11 @@ void ComputePhases(const Kernels& kernels, const Chunk& c, const TokenPositions&
                    stride};
   int64_t position[kCosSinChunk];
   double real_position[kCosSinChunk];
-  uint64_t sum[kCosSinChunk] = {};
-  double sum_of_rests[kCosSinChunk] = {};
+  uint64_t sum[kCosSinChunk];
+  double sum_of_rests[kCosSinChunk];
   if (rope.summed_axes > 1) {  // the phases themselves, times 1
+    std::fill_n(sum, kCosSinChunk, uint64_t{0});
+    std::fill_n(sum_of_rests, kCosSinChunk, 0.0);
     const auto pairs = static_cast<size_t>(rope.window.pairs());
     for (int32_t a = 0; a < rope.summed_axes; ++a) {
       const int64_t on_axis = tokens.on_axis(a);
