@@ -10,17 +10,45 @@
 using namespace simdrope::impl;
 
 struct simdrope_plan {
+  simdrope_cos_sin cos_sin;
   CheckedCall call;
   simdrope_run run;
+  bool is_one_token;  // most runs are `one`, if not `call`
+  OneToken one;
   simdrope_rope* rope;  // retained, or NULL
 };
 
-simdrope_status simdrope_apply(const simdrope_cos_sin* cos_sin, const simdrope_qkv* in, const simdrope_qkv* out,
-                               const simdrope_options* options) {
+namespace {
+
+simdrope_status MakePlanOf(const simdrope_cos_sin* cos_sin, const simdrope_qkv* in, const simdrope_qkv* out,
+                           const simdrope_options* options, simdrope_plan* plan) {
+  if (cos_sin != nullptr) plan->cos_sin = *cos_sin;
+  CheckedArguments checked;
+  SIMDROPE_TRY(CheckArguments(cos_sin != nullptr ? &plan->cos_sin : nullptr, in, out, options, &checked));
+  plan->is_one_token = MakeOneToken(checked, &plan->one);
+  return MakeCheckedCall(checked, &plan->call, &plan->run);
+}
+
+// The way of all calls but those of one token; apart from it, so that those need little stack.
+simdrope_status RunPlanOf(const CheckedArguments& checked) {
   CheckedCall call;
   simdrope_run run;
-  SIMDROPE_TRY(MakeCheckedCall(cos_sin, in, out, options, &call, &run));
+  SIMDROPE_TRY(MakeCheckedCall(checked, &call, &run));
   return RunCheckedCall(call, run);
+}
+
+}  // namespace
+
+simdrope_status simdrope_apply(const simdrope_cos_sin* cos_sin, const simdrope_qkv* in, const simdrope_qkv* out,
+                               const simdrope_options* options) {
+  CheckedArguments checked;
+  SIMDROPE_TRY(CheckArguments(cos_sin, in, out, options, &checked));
+  OneToken one;
+  if (MakeOneToken(checked, &one) &&
+      RunOneToken(one, cos_sin->positions.start, cos_sin->table.cos, cos_sin->table.sin)) {
+    return SIMDROPE_OK;
+  }
+  return RunPlanOf(checked);
 }
 
 simdrope_status simdrope_plan_create(const simdrope_cos_sin* cos_sin, const simdrope_qkv* in, const simdrope_qkv* out,
@@ -28,7 +56,7 @@ simdrope_status simdrope_plan_create(const simdrope_cos_sin* cos_sin, const simd
   SIMDROPE_TRY(CheckPointer("plan", plan));
   simdrope_plan* made = new (std::nothrow) simdrope_plan;
   if (made == nullptr) return Fail(SIMDROPE_OUT_OF_MEMORY, "no memory for a plan");
-  const simdrope_status status = MakeCheckedCall(cos_sin, in, out, options, &made->call, &made->run);
+  const simdrope_status status = MakePlanOf(cos_sin, in, out, options, made);
   if (status != SIMDROPE_OK) {
     delete made;
     return status;
@@ -54,6 +82,7 @@ simdrope_status simdrope_plan_run(const simdrope_plan* plan, const simdrope_run*
   SIMDROPE_TRY(CheckPointer("plan", plan));
   SIMDROPE_TRY(CheckPointer("run", run));
   SIMDROPE_TRY(CheckReserved("run", run->reserved));
+  if (plan->is_one_token && RunOneToken(plan->one, *run)) return SIMDROPE_OK;
   return RunCheckedCall(plan->call, *run);
 }
 

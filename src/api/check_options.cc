@@ -46,6 +46,7 @@ simdrope_status CheckStages(const char* operand, const simdrope_stages& stages, 
                 static_cast<double>(stages.scale));
   }
   SIMDROPE_TRY(CheckReserved("options.stages", stages.reserved));
+  if (!HasStages(stages)) return SIMDROPE_OK;
   SIMDROPE_TRY(CheckHadamard(operand, "input_hadamard", stages.input_hadamard, head_dim));
   SIMDROPE_TRY(CheckHadamard(operand, "hadamard", stages.hadamard, head_dim));
   return CheckNorm(operand, stages.norm, head_dim);

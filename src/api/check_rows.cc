@@ -429,7 +429,7 @@ simdrope_status CheckStorage(const Plan& plan, const char* operand, const char* 
 simdrope_status CheckRun(const Plan& plan, const simdrope_run& run) {
   SIMDROPE_TRY(CheckSlice(run.slice_index, run.slice_count));
   if (plan.tokens() == 0) return SIMDROPE_OK;
-  const simdrope_cos_sin& c = plan.cos_sin;
+  const simdrope_cos_sin& c = *plan.cos_sin;
   const simdrope_positions positions = PositionsOf(c.positions, run);
   if ((c.positions.ids != nullptr) != (run.ids != nullptr) ||
       (c.positions.offsets != nullptr) != (run.offsets != nullptr) ||

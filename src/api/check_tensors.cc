@@ -314,7 +314,7 @@ simdrope_status CheckTensor(const char* name, const simdrope_tensor& t, bool is_
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.data is NULL, but it has %lld elements", name,
                 static_cast<long long>(elements));
   }
-  if (reinterpret_cast<uintptr_t>(t.data) % static_cast<uintptr_t>(format.alignment) != 0) {
+  if ((reinterpret_cast<uintptr_t>(t.data) & static_cast<uintptr_t>(format.alignment - 1)) != 0) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.data = %p is not aligned to the %d bytes of %s", name, t.data,
                 format.alignment, format.name);
   }
@@ -392,7 +392,7 @@ simdrope_status CheckOperands(const simdrope_qkv& in_qkv, const simdrope_qkv& ou
       return Fail(SIMDROPE_INVALID_ARGUMENT, "%s is present, but %s is not", operand.in_name, operand.out_name);
     }
     if (!in_place) SIMDROPE_TRY(CheckTensor(operand.out_name, out, true));
-    SIMDROPE_TRY(CheckSameTokens(operand.in_name, in, operand.out_name, out, true, true));
+    if (&out != &in) SIMDROPE_TRY(CheckSameTokens(operand.in_name, in, operand.out_name, out, true, true));
   }
   if (has_key_positions && IsPresent(in_qkv.k) && IsPresent(in_qkv.v)) {
     SIMDROPE_TRY(CheckSameTokens("in.k", in_qkv.k, "in.v", in_qkv.v, true, false));

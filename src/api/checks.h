@@ -15,13 +15,11 @@ simdrope_status CheckPointer(const char* name, const void* pointer);
 
 template <size_t n>
 simdrope_status CheckReserved(const char* name, const uint64_t (&reserved)[n]) {
-  for (const uint64_t word : reserved) {
-    if (word != 0) {
-      return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.reserved is not zero: start from its *_INIT, of this version's header",
-                  name);
-    }
-  }
-  return SIMDROPE_OK;
+  uint64_t set = 0;
+  for (const uint64_t word : reserved) set |= word;
+  if (set == 0) return SIMDROPE_OK;
+  return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.reserved is not zero: start from its *_INIT, of this version's header",
+              name);
 }
 
 // F32, F16 or BF16.

@@ -52,54 +52,59 @@ simdrope_qkv PartOf(const simdrope_qkv& qkv, bool query) {
 
 }  // namespace
 
-simdrope_status MakeCheckedCall(const simdrope_cos_sin* cos_sin, const simdrope_qkv* in_qkv,
-                                const simdrope_qkv* out_qkv, const simdrope_options* given_options, CheckedCall* call,
-                                simdrope_run* run) {
-  SIMDROPE_TRY(CheckPointer("in", in_qkv));
-  const simdrope_qkv& in = *in_qkv;
-  const simdrope_qkv& out = out_qkv != nullptr ? *out_qkv : in;
-  const simdrope_options& options = given_options != nullptr ? *given_options : kDefaultOptions;
-  const Kernels* kernels;
-  SIMDROPE_TRY(FindKernels(&kernels));
-  if (IsPresent(in.q) || IsPresent(in.k)) SIMDROPE_TRY(CheckPointer("cos_sin", cos_sin));
-  const bool has_key_positions = options.key_positions != nullptr;
-  const simdrope_tensor* shape;
-  SIMDROPE_TRY(CheckOperands(in, out, has_key_positions, &shape));
-  SIMDROPE_TRY(CheckOptions(options, shape->head_dim));
-  Window window;
-  simdrope_pairing output_pairing = SIMDROPE_HALF;
+simdrope_status CheckArguments(const simdrope_cos_sin* cos_sin, const simdrope_qkv* in, const simdrope_qkv* out,
+                               const simdrope_options* options, CheckedArguments* checked) {
+  SIMDROPE_TRY(CheckPointer("in", in));
+  CheckedArguments& a = *checked;
+  a.cos_sin = cos_sin;
+  a.in = in;
+  a.out = out != nullptr ? out : in;
+  a.options = options != nullptr ? options : &kDefaultOptions;
+  SIMDROPE_TRY(FindKernels(&a.kernels));
+  if (IsPresent(in->q) || IsPresent(in->k)) SIMDROPE_TRY(CheckPointer("cos_sin", cos_sin));
+  SIMDROPE_TRY(CheckOperands(*a.in, *a.out, a.options->key_positions != nullptr, &a.shape));
+  SIMDROPE_TRY(CheckOptions(*a.options, a.shape->head_dim));
+  a.window = {};
+  a.output_pairing = SIMDROPE_HALF;
   if (cos_sin != nullptr) {
-    SIMDROPE_TRY(FindWindow(*cos_sin, shape->head_dim, &window));
-    output_pairing = window.pairing;
-    SIMDROPE_TRY(FindOutputPairing(options, window, &output_pairing));
-    SIMDROPE_TRY(CheckSource(*cos_sin, window.pairs(), BatchOf(*shape)));
+    SIMDROPE_TRY(FindWindow(*cos_sin, a.shape->head_dim, &a.window));
+    SIMDROPE_TRY(FindOutputPairing(*a.options, a.window, &a.output_pairing));
+    SIMDROPE_TRY(CheckSource(*cos_sin, a.window.pairs(), BatchOf(*a.shape)));
   }
-  SIMDROPE_TRY(CheckOverlap(cos_sin, in, out));
-  PointersOf(cos_sin, in, out, options, run);
-  call->has_key_positions = has_key_positions;
-  const int64_t batch = BatchOf(*shape);
-  if (!has_key_positions || !IsPresent(in.k)) {
+  return CheckOverlap(cos_sin, *a.in, *a.out);
+}
+
+bool MakeOneToken(const CheckedArguments& a, OneToken* one) {
+  return a.cos_sin != nullptr &&
+         MakeOneToken(*a.kernels, *a.cos_sin, a.window, a.output_pairing, *a.in, *a.out, *a.options, one);
+}
+
+simdrope_status MakeCheckedCall(const CheckedArguments& a, CheckedCall* call, simdrope_run* run) {
+  const simdrope_qkv &in = *a.in, &out = *a.out;
+  const simdrope_positions* key_positions = a.options->key_positions;
+  const int64_t batch = BatchOf(*a.shape);
+  PointersOf(a.cos_sin, in, out, *a.options, run);
+  if (key_positions == nullptr || !IsPresent(in.k)) {
     call->count = 1;
-    MakePlan(*kernels, cos_sin, window, output_pairing, in, out, options, batch, SeqOf(*shape), &call->plans[0]);
+    MakePlan(*a.kernels, a.cos_sin, a.window, a.output_pairing, in, out, *a.options, batch, SeqOf(*a.shape),
+             &call->plans[0]);
     return SIMDROPE_OK;
   }
-  // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): with K present it was checked above
-  if (cos_sin->source == SIMDROPE_PREPARED) {
+  // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): with K present it was checked
+  if (a.cos_sin->source == SIMDROPE_PREPARED) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "options.key_positions are given, but cos_sin is PREPARED for Q's");
   }
   call->count = 2;
-  call->key_positions = *options.key_positions;
-  MakePlan(*kernels, cos_sin, window, output_pairing, PartOf(in, true), PartOf(out, true), options, batch,
-           SeqOf(*shape), &call->plans[0]);
-  simdrope_cos_sin of_keys = *cos_sin;
-  of_keys.positions = *options.key_positions;
-  MakePlan(*kernels, &of_keys, window, output_pairing, PartOf(in, false), PartOf(out, false), options, batch,
-           SeqOf(in.k), &call->plans[1]);
+  MakePlan(*a.kernels, a.cos_sin, a.window, a.output_pairing, PartOf(in, true), PartOf(out, true), *a.options, batch,
+           SeqOf(*a.shape), &call->plans[0]);
+  call->of_keys = *a.cos_sin;
+  call->of_keys.positions = *key_positions;
+  MakePlan(*a.kernels, &call->of_keys, a.window, a.output_pairing, PartOf(in, false), PartOf(out, false), *a.options,
+           batch, SeqOf(in.k), &call->plans[1]);
   return SIMDROPE_OK;
 }
 
 simdrope_status RunCheckedCall(const CheckedCall& call, const simdrope_run& run) {
-  if (call.count == 1 && TryOneToken(call.plans[0], run)) return SIMDROPE_OK;
   // Without Q the positions of cos_sin place nothing: they may have another length than K.
   const bool has_query = call.count == 1 || call.plans[0].count > 0;
   if (has_query) SIMDROPE_TRY(CheckRun(call.plans[0], run));
@@ -108,10 +113,11 @@ simdrope_status RunCheckedCall(const CheckedCall& call, const simdrope_run& run)
     return SIMDROPE_OK;
   }
   simdrope_run of_keys = run;
-  of_keys.start = call.key_positions.start;
-  of_keys.offsets = call.key_positions.offsets;
-  of_keys.ids = call.key_positions.ids;
-  of_keys.cu_seqlens = call.key_positions.cu_seqlens;
+  const simdrope_positions& key_positions = call.of_keys.positions;
+  of_keys.start = key_positions.start;
+  of_keys.offsets = key_positions.offsets;
+  of_keys.ids = key_positions.ids;
+  of_keys.cu_seqlens = key_positions.cu_seqlens;
   SIMDROPE_TRY(CheckRun(call.plans[1], of_keys));
   RunPlan(call.plans[0], run);
   RunPlan(call.plans[1], of_keys);

@@ -18,7 +18,7 @@ struct FormatEntry {
   const char* name;
   int block_shift;  // a block holds 2^block_shift elements
   int block_bytes;
-  int alignment;  // of data, bytes
+  int alignment;  // of data, bytes: a power of two
   Scales scales;
   bool has_zero_point;
 

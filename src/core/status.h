@@ -5,7 +5,7 @@
 #include <simdrope/simdrope.h>
 
 #if defined(__GNUC__)
-#define SIMDROPE_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#define SIMDROPE_PRINTF(text, first) __attribute__((cold, format(printf, text, first)))
 #else
 #define SIMDROPE_PRINTF(text, first)
 #endif

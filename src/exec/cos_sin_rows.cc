@@ -194,7 +194,7 @@ void ComputeRows(const Kernels& kernels, const simdrope_rope& rope, const TokenP
 CosSinRows::CosSinRows(const Plan& plan, const simdrope_run& run, const simdrope_positions& positions)
     : plan_(plan),
       run_(run),
-      source_(plan.cos_sin),
+      source_(*plan.cos_sin),
       kernels_(*plan.kernels),
       pairs_(plan.window.pairs()),
       has_identity_rows_(plan.output_pairing != plan.window.pairing),

@@ -14,23 +14,22 @@ namespace {
 void SetStorage(const simdrope_tensor& t, bool swapped, bool is_output, Storage* storage) {
   Storage& s = *storage;
   s.format = t.format;
+  const Scales scales = EntryOf(t.format).scales;
   const bool has_slots = t.slots.source != SIMDROPE_SLOTS_NONE;
   s.batch = BytesOf(t.format, t.batch_stride);
   s.token = BytesOf(t.format, t.seq_stride);
   s.head = BytesOf(t.format, t.head_stride);
-  s.scales = t.scales;
-  if (swapped && !has_slots) {
+  s.scales = scales == Scales::kNone ? simdrope_scales{} : t.scales;
+  s.computes_scale = is_output && scales == Scales::kComputed && !t.scales.given;
+  s.slots.source = t.slots.source;
+  if (has_slots) {
+    s.slots = t.slots;
+    s.slot_rows = t.seq;
+    s.slot_count = t.batch * t.seq;
+  } else if (swapped) {
     std::swap(s.batch, s.token);
     std::swap(s.scales.batch_stride, s.scales.seq_stride);
   }
-  s.computes_scale = is_output && EntryOf(t.format).scales == Scales::kComputed && !t.scales.given;
-  s.slots = t.slots;
-  s.slot_rows = t.seq;
-  s.slot_count = t.batch * t.seq;
-}
-
-bool HasStages(const simdrope_stages& stages) {
-  return stages.norm.type != SIMDROPE_NORM_NONE || stages.input_hadamard != 0 || stages.hadamard != 0;
 }
 
 Road RoadFor(const Plan& plan, const Operand& o, const simdrope_tensor& in, const simdrope_tensor& out) {
@@ -101,8 +100,12 @@ void AddOperand(Plan* plan, const simdrope_tensor& in, const simdrope_tensor& ou
   o.rotates = rotates;
   o.in_place = IsSameView(in, out);
   o.heads = in.heads;
-  SetStorage(in, plan->swapped, false, &o.in);
   SetStorage(out, plan->swapped, true, &o.out);
+  if (o.in_place) {
+    o.in = o.out;
+  } else {
+    SetStorage(in, plan->swapped, false, &o.in);
+  }
   o.stages = stages;
   o.road = RoadFor(*plan, o, in, out);
   if (o.road == Road::kNothing) return;
@@ -113,7 +116,7 @@ void AddOperand(Plan* plan, const simdrope_tensor& in, const simdrope_tensor& ou
   if (rotates) FindOutside(plan->window, plan->head_dim, &o);
   if (o.road == Road::kStraight) {
     o.rotate = plan->kernels->rotate[in.format][plan->window.pairing];
-    o.canonical_nans = plan->cos_sin.source == SIMDROPE_TABLE && in.format == SIMDROPE_BF16;
+    o.canonical_nans = plan->cos_sin->source == SIMDROPE_TABLE && in.format == SIMDROPE_BF16;
     o.call.in_head_stride = o.in.head;
     o.call.out_head_stride = o.out.head;
     o.call.in_token_stride = o.in.token;
@@ -154,34 +157,6 @@ void ChooseMemoryAccess(const simdrope_qkv& out, Plan* plan) {
   }
 }
 
-// Whether a run has only pointers and a first position to look at.
-bool IsOneToken(const Plan& plan, const simdrope_options& options) {
-  const simdrope_cos_sin& c = plan.cos_sin;
-  const simdrope_positions& p = c.positions;
-  if (plan.batch != 1 || plan.seq != 1 || plan.count == 0 || options.inverse || plan.magnitude != 1.0f ||
-      p.ids != nullptr || p.offsets != nullptr || p.cu_seqlens != nullptr || p.padding) {
-    return false;
-  }
-  if (c.source == SIMDROPE_STREAMED) {
-    if (c.rope == nullptr || c.rope->precision != SIMDROPE_PRECISION_EXACT || c.rope->has_xpos() ||
-        c.rope->has_temperature()) {
-      return false;
-    }
-  } else if (c.table.format != SIMDROPE_F32 || c.table.column_stride != 1 || c.key_table.cos != nullptr ||
-             c.query_scale != nullptr || c.padding != nullptr || c.pair_axis != nullptr ||
-             c.out_of_range != SIMDROPE_REJECT) {
-    return false;
-  }
-  for (int i = 0; i < plan.count; ++i) {
-    const Operand& o = plan.operands[i];
-    if (o.road != Road::kStraight || o.outside_count != 0 || o.canonical_nans || o.stages.scale != 1.0f ||
-        o.in.slots.source != SIMDROPE_SLOTS_NONE || o.out.slots.source != SIMDROPE_SLOTS_NONE) {
-      return false;
-    }
-  }
-  return true;
-}
-
 }  // namespace
 
 void MakePlan(const Kernels& kernels, const simdrope_cos_sin* cos_sin, const Window& window,
@@ -191,9 +166,9 @@ void MakePlan(const Kernels& kernels, const simdrope_cos_sin* cos_sin, const Win
   plan->window = window;
   plan->output_pairing = output_pairing;
   static const simdrope_cos_sin kNoRows = SIMDROPE_COS_SIN_INIT;
-  plan->cos_sin = cos_sin != nullptr ? *cos_sin : kNoRows;
+  plan->cos_sin = cos_sin != nullptr ? cos_sin : &kNoRows;
   plan->inverse = options.inverse;
-  plan->magnitude = plan->cos_sin.source == SIMDROPE_TABLE ? plan->cos_sin.magnitude : 1.0f;
+  plan->magnitude = plan->cos_sin->source == SIMDROPE_TABLE ? plan->cos_sin->magnitude : 1.0f;
   plan->batch = batch;
   plan->seq = seq;
   plan->swapped = seq == 1;
@@ -212,7 +187,6 @@ void MakePlan(const Kernels& kernels, const simdrope_cos_sin* cos_sin, const Win
   add(in.k, out.k, options.k, &simdrope_run::k, "k", Side::kKey, true);
   add(in.v, out.v, options.v, &simdrope_run::v, "v", Side::kKey, false);
   ChooseMemoryAccess(out, plan);
-  plan->is_one_token = IsOneToken(*plan, options);
 }
 
 void PointersOf(const simdrope_cos_sin* cos_sin, const simdrope_qkv& in, const simdrope_qkv& out,

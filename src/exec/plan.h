@@ -25,11 +25,11 @@ enum class Road {
 struct Storage {
   simdrope_format format;
   ptrdiff_t batch, token, head;  // strides in bytes
-  simdrope_scales scales;        // strides; the pointers are the run's
+  simdrope_scales scales;        // strides, 0 where the format has none; the pointers are the run's
   bool computes_scale;
-  simdrope_slots slots;
-  int64_t slot_rows;   // of a cache entry
-  int64_t slot_count;  // of the cache
+  simdrope_slots slots;  // only the source is set where there are none
+  int64_t slot_rows;     // of a cache entry
+  int64_t slot_count;    // of the cache
 };
 
 // Consecutive elements of a head.
@@ -64,7 +64,7 @@ struct Plan {
   int32_t head_dim;
   Window window;
   simdrope_pairing output_pairing;
-  simdrope_cos_sin cos_sin;
+  const simdrope_cos_sin* cos_sin;  // outlives the plan
   bool inverse;
   float magnitude;     // multiplies cos and sin
   int64_t batch, seq;  // the caller's
@@ -74,12 +74,16 @@ struct Plan {
   int64_t heads;      // of all operands
   bool whole_tokens;  // a token may not be cut between parts
   bool non_temporal;  // some operand is stored so
-  bool is_one_token;  // TryOneToken may run it
   int64_t bytes;      // read and written
   int threads;
 
   int64_t tokens() const { return batch * seq; }
 };
+
+// Whether an operand is normalised or transformed.
+inline bool HasStages(const simdrope_stages& stages) {
+  return stages.norm.type != SIMDROPE_NORM_NONE || (stages.input_hadamard | stages.hadamard) != 0;
+}
 
 // Of checked arguments: `options` and `cos_sin` (NULL where nothing is rotated) fit `in` and `out`, whose present
 // operands all have batch x seq tokens.
@@ -99,10 +103,6 @@ inline int64_t BatchOf(const simdrope_tensor& t) {
   return t.slots.source == SIMDROPE_SLOTS_NONE ? t.batch : t.slots.batch;
 }
 inline int64_t SeqOf(const simdrope_tensor& t) { return t.slots.source == SIMDROPE_SLOTS_NONE ? t.seq : t.slots.seq; }
-
-// Decoding of one token by the straight road alone, with nothing to look up: checked and run in a few tens of
-// instructions. Returns whether it was; else nothing has been done, and the general way finds out why or does it.
-bool TryOneToken(const Plan& plan, const simdrope_run& run);
 
 // Runs a checked plan with checked pointers.
 void RunPlan(const Plan& plan, const simdrope_run& run);

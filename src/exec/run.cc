@@ -195,50 +195,9 @@ class Worker {
 
 }  // namespace
 
-bool TryOneToken(const Plan& plan, const simdrope_run& run) {
-  if (!plan.is_one_token || run.slice_count != 0 || run.ids != nullptr || run.offsets != nullptr ||
-      run.cu_seqlens != nullptr || run.query_scale != nullptr || run.padding != nullptr || run.key_cos != nullptr) {
-    return false;
-  }
-  const simdrope_table& table = plan.cos_sin.table;
-  const bool is_streamed = plan.cos_sin.source == SIMDROPE_STREAMED;
-  if (!is_streamed && (run.cos == nullptr || run.sin == nullptr || run.start < 0 || run.start >= table.rows)) {
-    return false;
-  }
-  for (int i = 0; i < plan.count; ++i) {
-    const simdrope_operand& p = run.*plan.operands[i].pointers;
-    if (p.in == nullptr || p.out == nullptr || (p.in == p.out) != plan.operands[i].in_place) return false;
-  }
-  const DefaultFloatingPoint mode;
-  alignas(64) float scratch[2 * SIMDROPE_MAX_PAIRS];
-  const float* cos = scratch;
-  const float* sin = scratch + plan.window.pairs();
-  if (is_streamed) {
-    const simdrope_positions positions = PositionsOf(plan.cos_sin.positions, run);
-    TokenPositions token(positions);
-    token.MoveTo(0, 0);
-    ComputeRows(*plan.kernels, *plan.cos_sin.rope, token, Side::kQuery, 1, 0, scratch, scratch + plan.window.pairs());
-  } else {
-    cos = static_cast<const float*>(run.cos) + run.start * table.row_stride;
-    sin = static_cast<const float*>(run.sin) + run.start * table.row_stride;
-  }
-
-  for (int i = 0; i < plan.count; ++i) {
-    const Operand& o = plan.operands[i];
-    const simdrope_operand& p = run.*o.pointers;
-    StraightCall call = o.call;
-    call.in = static_cast<const char*>(p.in) + plan.window.offset * SizeOf(o.in.format);
-    call.out = static_cast<char*>(p.out) + plan.window.offset * SizeOf(o.out.format);
-    call.cos = cos;
-    call.sin = sin;
-    o.rotate(call);
-  }
-  return true;
-}
-
 void RunPlan(const Plan& plan, const simdrope_run& run) {
   if (plan.tokens() == 0 || plan.count == 0) return;
-  const simdrope_positions positions = PositionsOf(plan.cos_sin.positions, run);
+  const simdrope_positions positions = PositionsOf(plan.cos_sin->positions, run);
   const Split split{plan.threads, run.slice_index, run.slice_count};
   const int64_t unit = plan.whole_tokens ? plan.heads : 1;
   ForRanges(split, plan.tokens() * plan.heads / unit, plan.heads / unit, plan.bytes, [&](Range range) {

@@ -91,7 +91,7 @@ HWY_INLINE void ReducePhase(D d, Quarter<D> phase, V real_position, V phase_rest
 
 struct OfPhases {
   const PhaseRows& rows;
-  uint64_t* phases;  // keeps them for the next row
+  uint64_t* phases;  // keeps them for NextRow
   template <class D>
   HWY_INLINE void operator()(D d, size_t i, Quarter<D>& quarter, f64::Vec<D>& x) const {
     const DU64<D> du;
@@ -105,19 +105,6 @@ struct OfPhases {
     const auto phase = f64::Mul(position, f64::LoadU(du, rows.phase_step + i));
     f64::StoreU(phase, du, phases + i);
     ReducePhase(d, phase, real_position, f64::LoadU(d, rows.phase_rest + i), quarter, x);
-  }
-};
-
-struct OfNextPhases {
-  const PhaseRows& rows;
-  double real_position;
-  uint64_t* phases;
-  template <class D>
-  HWY_INLINE void operator()(D d, size_t i, Quarter<D>& quarter, f64::Vec<D>& x) const {
-    const DU64<D> du;
-    const auto phase = f64::Add(f64::LoadU(du, phases + i), f64::LoadU(du, rows.phase_step + i));
-    f64::StoreU(phase, du, phases + i);
-    ReducePhase(d, phase, f64::Set(d, real_position), f64::LoadU(d, rows.phase_rest + i), quarter, x);
   }
 };
 
@@ -182,16 +169,44 @@ HWY_INLINE void CosSinRow(const Source& source, Magnitude magnitude, size_t pair
   }
 }
 
+// The row after the one that `phases` are of, of whole vectors: an addition takes the place of the product.
+HWY_INLINE void NextRow(const PhaseRows& rows, double real_position, double magnitude, size_t pairs, uint64_t* phases,
+                        float* cos, float* sin) {
+  const hn::CappedTag<double, kMaxDoubles> d;
+  const DU64<decltype(d)> du;
+  const hn::Rebind<float, decltype(d)> d32;
+  const auto real = f64::Set(d, real_position);
+  const auto factor = f64::Set(d, magnitude);
+  for (size_t i = 0; i < pairs; i += hn::Lanes(d)) {
+    Quarter<decltype(d)> quarter;
+    f64::Vec<decltype(d)> x, cos_x, sin_x;
+    const auto phase = f64::Add(f64::LoadU(du, phases + i), f64::LoadU(du, rows.phase_step + i));
+    f64::StoreU(phase, du, phases + i);
+    ReducePhase(d, phase, real, f64::LoadU(d, rows.phase_rest + i), quarter, x);
+    CosSinOf(d, quarter, x, cos_x, sin_x);
+    f64::StoreU(f64::DemoteTo(d32, f64::Mul(cos_x, factor)), d32, cos + i);
+    f64::StoreU(f64::DemoteTo(d32, f64::Mul(sin_x, factor)), d32, sin + i);
+  }
+}
+
 inline void CosSinOfPhases(const PhaseRows& rows, Magnitude magnitude, size_t pairs, float* cos, float* sin) {
   HWY_DASSERT(pairs <= kCosSinChunk);
+  HWY_DASSERT(rows.rows == 1 || (rows.pair_position == nullptr && magnitude.pair_factor == nullptr));
+  const bool is_whole = pairs % hn::Lanes(hn::CappedTag<double, kMaxDoubles>()) == 0;
   alignas(64) uint64_t phases[kCosSinChunk];
-  CosSinRow(OfPhases{rows, phases}, magnitude, pairs, cos, sin);
-  double real_position = rows.real_position;
-  for (size_t r = 1; r < rows.rows; ++r) {
-    cos += rows.stride;
-    sin += rows.stride;
-    real_position += 1.0;
-    CosSinRow(OfNextPhases{rows, real_position, phases}, magnitude, pairs, cos, sin);
+  PhaseRows row = rows;
+  for (size_t r = 0; r < rows.rows; ++r) {
+    if (r > 0) {
+      ++row.position;
+      row.real_position += 1.0;
+      cos += rows.stride;
+      sin += rows.stride;
+    }
+    if (r > 0 && is_whole) {
+      NextRow(rows, row.real_position, magnitude.factor, pairs, phases, cos, sin);
+    } else {
+      CosSinRow(OfPhases{row, phases}, magnitude, pairs, cos, sin);
+    }
   }
 }
 inline void CosSinOfTurns(const double* turns, Magnitude magnitude, size_t pairs, float* cos, float* sin) {
