@@ -57,9 +57,11 @@ HWY_INLINE void RotateOdd(const StraightCall& call) {
     const float *row_cos, *row_sin;
     walk.BeginToken(row_cos, row_sin);
     hn::Vec<decltype(d)> cos[kVectors], sin[kVectors], x[kVectors];
+    HWY_UNROLL(8)
     for (size_t v = 0; v < kVectors; ++v) LoadOddCosSin<kVectors>(d, row_cos, row_sin, v, cos[v], sin[v]);
     for (; walk.Begin(kVectors * kLanes / 2); walk.NextHead()) {
       const Head<T>& head = walk.head();
+      HWY_UNROLL(8)
       for (size_t v = 0; v < kVectors; ++v) x[v] = LoadFloats(d, head.in + v * kLanes);
       const auto rotated = [&](size_t v) HWY_ATTR {
         const size_t other = v + kVectors / 2;
@@ -67,6 +69,7 @@ HWY_INLINE void RotateOdd(const StraightCall& call) {
         return hn::MulAdd(y, sin[v], hn::Mul(x[v], cos[v]));
       };
       constexpr size_t kLast = kVectors - 1;
+      HWY_UNROLL(8)
       for (size_t v = 0; v < kLast; v += 2) {
         StoreTwo<kNaNsOf<T>, kNonTemporal>(rotated(v), rotated(v + 1), d, head.out + v * kLanes);
       }
