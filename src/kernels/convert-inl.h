@@ -238,12 +238,14 @@ HWY_INLINE void StoreTwo(hn::Vec<D> first, hn::Vec<D> second, D d, Bf16* p) {
 template <class D>
 HWY_INLINE void StoreLine(D d, const hn::Vec<D>* v, float* p) {
   constexpr size_t kLanes = hn::MaxLanes(D());
+  HWY_UNROLL(4)
   for (size_t i = 0; i < 64 / sizeof(float); i += kLanes) hn::Stream(v[i / kLanes], d, p + i);
 }
 template <class D>
 HWY_INLINE void StoreLine(D d, const hn::Vec<D>* v, F16* p) {
   constexpr size_t kLanes = hn::MaxLanes(D());
   const TwoHalves<D> dh;
+  HWY_UNROLL(4)
   for (size_t i = 0; i < 64 / sizeof(F16); i += 2 * kLanes) {
     const auto low = F16OfFloat(d, v[i / kLanes]);
     const auto high = F16OfFloat(d, v[i / kLanes + 1]);

@@ -92,6 +92,7 @@ struct HalfForm {
 #if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
     if constexpr (kNonTemporal) {
       V x[kStepsInLine], y[kStepsInLine];
+      HWY_UNROLL(8)
       for (size_t k = 0; k < kStepsInLine; ++k) {
         const size_t lane = i + k * hn::Lanes(d);
         const auto cs = cos_sin(k);
