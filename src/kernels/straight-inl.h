@@ -27,8 +27,10 @@ inline constexpr size_t kMostResident =
 
 // Numbers of steps that are unrolled, on targets that people run on: heads of 32 to 256 in vectors of 128 to 512 bits.
 // Scalable vectors cannot be kept in arrays, and take the loop.
-#if (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2) || (HWY_ARCH_ARM_A64 && !HWY_HAVE_SCALABLE && HWY_TARGET != HWY_SCALAR)
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
 using UnrolledSteps = std::index_sequence<1, 2, 3, 4, 8, 16>;
+#elif HWY_ARCH_ARM_A64 && !HWY_HAVE_SCALABLE && HWY_TARGET != HWY_SCALAR
+using UnrolledSteps = std::index_sequence<2, 4, 8, 16>;
 #else
 using UnrolledSteps = std::index_sequence<>;
 #endif
