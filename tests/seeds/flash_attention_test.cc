@@ -75,9 +75,10 @@ class RotaryEmbedding {
 Row Original(const Arguments& a, bool key, int64_t position, int64_t cached) {
   std::vector<double> inv_freq = PlainInvFreq(a.base, a.dim);
   Row row = RowAt(inv_freq, static_cast<double>(position) / a.scaling_factor);
+  const int64_t middle = cached / 2;
   for (size_t i = 0; a.scale_base && i < inv_freq.size(); ++i) {
     const double scale = (2 * static_cast<double>(i) + 0.4 * a.dim) / (1.4 * a.dim);
-    const double power = (static_cast<double>(position) - static_cast<double>(cached / 2)) / *a.scale_base;
+    const double power = (static_cast<double>(position) - static_cast<double>(middle)) / *a.scale_base;
     const double factor = std::pow(scale, key ? -power : power);
     row.cos[i] *= factor;
     row.sin[i] *= factor;
