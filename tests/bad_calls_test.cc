@@ -11,7 +11,18 @@ using namespace testing;
 
 namespace {
 
-enum class Function { kApply, kPlanCreate, kPlanRun, kCompute, kRotateHalf, kRope, kGetRope, kRerotation, kCache, kRows };
+enum class Function {
+  kApply,
+  kPlanCreate,
+  kPlanRun,
+  kCompute,
+  kRotateHalf,
+  kRope,
+  kGetRope,
+  kRerotation,
+  kCache,
+  kRows
+};
 
 constexpr int64_t kBatch = 2, kSeq = 3, kHeads = 2, kDim = 64;
 constexpr int32_t kPairs = kDim / 2;
@@ -127,9 +138,7 @@ simdrope_status Do(Function function, Call& c, void (*spoil)(Call&)) {
     case Function::kRotateHalf: return simdrope_rotate_half(&c.half_in, &c.half_out, c.half_pairing);
     case Function::kRope: status = simdrope_rope_create(&c.config, &rope); break;
     case Function::kGetRope: status = simdrope_get_rope(&c.config, &rope); break;
-    case Function::kRerotation:
-      status = simdrope_rope_create_rerotation(c.rope, c.other, c.fingerprint, &rope);
-      break;
+    case Function::kRerotation: status = simdrope_rope_create_rerotation(c.rope, c.other, c.fingerprint, &rope); break;
     case Function::kCache: {
       simdrope_cache* cache = nullptr;
       status = simdrope_cache_create(c.rope, c.cache_format, &cache);
@@ -219,7 +228,8 @@ const BadCall kCalls[] = {
        c.out.q.batch = 1;
      }},
     // Rows of cos and sin.
-    {kApply, kInvalid, "cos_sin.source = -1", [](Call& c) { c.rows.source = static_cast<simdrope_cos_sin_source>(-1); }},
+    {kApply, kInvalid, "cos_sin.source = -1",
+     [](Call& c) { c.rows.source = static_cast<simdrope_cos_sin_source>(-1); }},
     {kApply, kInvalid, "cos_sin.rope is NULL", [](Call& c) { c.rows.rope = nullptr; }},
     {kApply, kInvalid, "cos_sin", [](Call& c) { c.rows.reserved[0] = 1; }},
     {kApply, kInvalid, "cos_sin.table wants both", [](Call& c) { c.rows.source = SIMDROPE_PREPARED; }},
@@ -263,7 +273,8 @@ const BadCall kCalls[] = {
     {kApply, kInvalid, "cos_sin.table and out.v overlap",
      [](Call& c) { c.UseTable(SIMDROPE_TABLE); c.rows.table.cos = c.out.v.data; }},
     // Positions.
-    {kApply, kInvalid, "positions overflow: start = 9223372036854775807", [](Call& c) { c.rows.positions.start = kMost; }},
+    {kApply, kInvalid, "positions overflow: start = 9223372036854775807",
+     [](Call& c) { c.rows.positions.start = kMost; }},
     {kApply, kInvalid, "offsets",
      [](Call& c) { c.rows.positions.offsets = c.offsets; c.rows.positions.offsets_count = 3; }},
     {kApply, kInvalid, "offsets_type = 3",
@@ -301,13 +312,15 @@ const BadCall kCalls[] = {
     {kApply, kInvalid, "options.v.hadamard = -2", [](Call& c) { c.options.v.hadamard = -2; }},
     {kApply, kInvalid, "options.q.hadamard = 1", [](Call& c) { c.options.q.hadamard = 1; }},
     {kApply, kInvalid, "options.stages", [](Call& c) { c.options.v.reserved[0] = 1; }},
-    {kApply, kInvalid, "options.q.norm.type = 4", [](Call& c) { c.options.q.norm.type = static_cast<simdrope_norm_type>(4); }},
+    {kApply, kInvalid, "options.q.norm.type = 4",
+     [](Call& c) { c.options.q.norm.type = static_cast<simdrope_norm_type>(4); }},
     {kApply, kInvalid, "options.k.norm.eps = -1", [](Call& c) { c.options.k.norm.eps = -1; }},
     {kApply, kInvalid, "options.k.norm.eps = inf", [](Call& c) { c.options.k.norm.eps = INFINITY; }},
     {kApply, kInvalid, "options.k.norm.weight_offset = nan", [](Call& c) { c.options.k.norm.weight_offset = kNaN; }},
     {kApply, kInvalid, "options.k.norm.bias", [](Call& c) { c.options.k.norm.bias = c.options.k.norm.weight; }},
     {kApply, kInvalid, "options.norm.weight.format = 5", [](Call& c) { c.options.k.norm.weight_format = SIMDROPE_I8; }},
-    {kApply, kInvalid, "options.k.norm.weight_head_stride = 63", [](Call& c) { c.options.k.norm.weight_head_stride = 63; }},
+    {kApply, kInvalid, "options.k.norm.weight_head_stride = 63",
+     [](Call& c) { c.options.k.norm.weight_head_stride = 63; }},
     {kApply, kInvalid, "options.norm", [](Call& c) { c.options.k.norm.reserved[1] = 1; }},
     {kApply, kInvalid, "options.key_positions",
      [](Call& c) { c.UseTable(SIMDROPE_PREPARED); c.options.key_positions = &c.keys; }},
@@ -337,7 +350,8 @@ const BadCall kCalls[] = {
     {kCompute, kInvalid, "output.table.copies = 2147483647 with copy_stride = 9223372036854775807",
      [](Call& c) { c.output.table.copies = INT32_MAX; c.output.table.copy_stride = kMost; }},
     {kCompute, kInvalid, "output.table.row_stride = 31", [](Call& c) { c.output.table.row_stride = 31; }},
-    {kCompute, kInvalid, "output.table", [](Call& c) { c.output.table.sin = static_cast<float*>(c.output.table.cos) + 1; }},
+    {kCompute, kInvalid, "output.table",
+     [](Call& c) { c.output.table.sin = static_cast<float*>(c.output.table.cos) + 1; }},
     {kCompute, kInvalid, "positions overflow", [](Call& c) { c.rows.positions.start = kMost; }},
     {kCompute, kInvalid, "options.threads = -3", [](Call& c) { c.options.threads = -3; }},
     // rotate_half.
@@ -359,7 +373,8 @@ const BadCall kCalls[] = {
     {kRope, kInvalid, "theta = 0", [](Call& c) { c.config.theta = 0; }},
     {kRope, kInvalid, "theta = nan", [](Call& c) { c.config.theta = NAN; }},
     {kRope, kInvalid, "theta = inf", [](Call& c) { c.config.theta = INFINITY; }},
-    {kRope, kInvalid, "scaling.type = 10", [](Call& c) { c.config.scaling.type = static_cast<simdrope_scaling_type>(10); }},
+    {kRope, kInvalid, "scaling.type = 10",
+     [](Call& c) { c.config.scaling.type = static_cast<simdrope_scaling_type>(10); }},
     {kRope, kInvalid, "factor", [](Call& c) { c.config.scaling.type = SIMDROPE_SCALING_LINEAR; }},
     {kRope, kInvalid, "original_max_position",
      [](Call& c) { c.config.scaling.type = SIMDROPE_SCALING_DYNAMIC; c.config.scaling.factor = 2; }},

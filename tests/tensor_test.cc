@@ -190,7 +190,7 @@ TEST_CASE("drawn views: accepted only where no output shares a byte with itself 
                   stride(), stride());
   };
   int accepted = 0, refused = 0, needlessly = 0;
-  for (int i = 0; i < 60000; ++i) {
+  for (int i = 0; i < 20000; ++i) {
     const Tensor in = draw();
     Tensor out = draw();
     out.batch = in.batch;
@@ -209,8 +209,8 @@ TEST_CASE("drawn views: accepted only where no output shares a byte with itself 
     needlessly += !ok && !overlaps ? 1 : 0;
   }
   MESSAGE(accepted << " accepted, " << refused << " refused, of which " << needlessly << " do not overlap");
-  CHECK(accepted > 6000);
-  CHECK(refused > 6000);
+  CHECK(accepted > 2000);
+  CHECK(refused > 2000);
   CHECK(needlessly * 10 < refused);
 }
 

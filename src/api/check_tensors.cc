@@ -34,11 +34,13 @@ View ViewOf(const char* name, const simdrope_tensor& t) {
 
 View ViewOfScales(const char* name, const simdrope_tensor& t, const float* data) {
   const simdrope_scales& s = t.scales;
-  return {
-      name,
-      reinterpret_cast<const char*>(data),
-      s.element_stride == 0 ? 4 : 4 * ((t.head_dim - 1) * std::llabs(s.element_stride) + 1),
-      {{"batch", t.batch, 4 * s.batch_stride}, {"seq", t.seq, 4 * s.seq_stride}, {"head", t.heads, 4 * s.head_stride}}};
+  const auto bytes = [](int64_t floats) { return static_cast<int64_t>(BytesOf(SIMDROPE_F32, floats)); };
+  return {name,
+          reinterpret_cast<const char*>(data),
+          s.element_stride == 0 ? 4 : 4 * ((t.head_dim - 1) * std::llabs(s.element_stride) + 1),
+          {{"batch", t.batch, bytes(s.batch_stride)},
+           {"seq", t.seq, bytes(s.seq_stride)},
+           {"head", t.heads, bytes(s.head_stride)}}};
 }
 
 View ViewOfTable(const char* name, const simdrope_table& t, const void* data) {

@@ -44,10 +44,12 @@ inline bool IsFloat(simdrope_format format) { return format <= SIMDROPE_BF16; }
 // Bytes of an element of F32, F16 or BF16.
 inline ptrdiff_t SizeOf(simdrope_format format) { return EntryOf(format).block_bytes; }
 
-// Bytes of `elements` elements, a multiple of the format's block.
+// Bytes of `elements` elements, a multiple of the format's block. The stride of an axis of one element is not used and
+// may be anything: what does not fit wraps.
 inline ptrdiff_t BytesOf(simdrope_format format, int64_t elements) {
   const FormatEntry& entry = EntryOf(format);
-  return static_cast<ptrdiff_t>((elements >> entry.block_shift) * entry.block_bytes);
+  return static_cast<ptrdiff_t>(static_cast<uint64_t>(elements >> entry.block_shift) *
+                                static_cast<uint64_t>(entry.block_bytes));
 }
 
 }  // namespace simdrope::impl

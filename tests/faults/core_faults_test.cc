@@ -225,8 +225,9 @@ TEST_CASE("memory: what computes, describes and gives back takes none") {
       {"apply by a table", [&] { return simdrope_apply(&view, &call.from, &call.to, &call.options); }},
       {"apply, refused",
        [&] {
-         return simdrope_apply(&bad, &call.from, &call.to, &call.options) == SIMDROPE_INVALID_ARGUMENT ? SIMDROPE_OK
-                                                                                                      : SIMDROPE_BAD_FILE;
+         return simdrope_apply(&bad, &call.from, &call.to, &call.options) == SIMDROPE_INVALID_ARGUMENT
+                    ? SIMDROPE_OK
+                    : SIMDROPE_BAD_FILE;
        }},
       {"plan_run", [&] { return simdrope_plan_run(plan, &run); }},
       {"plan_pointers", [&] { return simdrope_plan_pointers(plan, &run), SIMDROPE_OK; }},
@@ -259,8 +260,7 @@ TEST_CASE("memory: what computes, describes and gives back takes none") {
   for (const auto& function : functions) {
     CAPTURE(function.name);
     simdrope_status code = SIMDROPE_BAD_FILE;
-    const AllocationResult result =
-        WithFailingAllocation(1, Memory::kAllFailFrom, [&] { code = function.call(); });
+    const AllocationResult result = WithFailingAllocation(1, Memory::kAllFailFrom, [&] { code = function.call(); });
     CHECK(code == SIMDROPE_OK);
     CHECK(result.allocations == 0);
   }
