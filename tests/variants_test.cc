@@ -217,11 +217,12 @@ TEST_CASE("variants: what a sum over axes cannot have is refused by name") {
   CHECK_FALSE(Compiled(config).shift().ok());
 }
 
-// Gemma 4's vision tower and RoPE2D (CroCo): each axis has half a head to itself, its pairs half of that apart. Two
-// calls, each on the window of one axis.
+// transformers, modeling_gemma4.py (apply_multidimensional_rope) and RoPE2D (CroCo, models/pos_embed.py): each axis has
+// half a head to itself, its pairs half of that apart.
 TEST_CASE("variants: half pairing within the block of each axis") {
   constexpr int kBlock = kHeadDim / 2, kBlockPairs = kBlock / 2;
   std::vector<float> q = Draw(kTokens * kHeads * kHeadDim, 8);
+  const std::vector<float> input = q;
   std::vector<double> expected(q.size());
   const int64_t at[2][kTokens] = {{0, 0, 1, 1, 2}, {0, 1, 0, 1, 0}};
   for (int t = 0; t < kTokens; ++t) {
@@ -235,14 +236,229 @@ TEST_CASE("variants: half pairing within the block of each axis") {
       }
     }
   }
+  Config whole(kHeadDim, 100.0);
+  whole.axes = {2, SIMDROPE_AXES_RESTART, {kBlockPairs, kBlockPairs}, 0, nullptr};
+  whole.pairs_in_sections = true;
+  const simdrope::Rope rope = Compiled(whole);
+  CHECK(rope.info().pairs_in_sections);
+  const auto positions = Positions::per_token(&at[0][0], 2, 1, kTokens);
+  const auto view = simdrope::thd(q.data(), kTokens, kHeads, kHeadDim);
+  REQUIRE(simdrope::apply(rope.stream(positions), view).ok());
+  CheckNear(q, expected);
+
+  // The same as a call for each axis, on its window; and from rows that are computed first.
+  std::vector<float> twice = input, prepared = input;
   for (int a = 0; a < 2; ++a) {
     Config config(kHeadDim, 100.0);
     config.rotary_dim = kBlock;
     config.rotary_offset = a * kBlock;
-    const auto view = simdrope::thd(q.data(), kTokens, kHeads, kHeadDim);
-    REQUIRE(simdrope::apply(Compiled(config).stream(Positions::per_token(at[a], kTokens)), view).ok());
+    const auto part = simdrope::thd(twice.data(), kTokens, kHeads, kHeadDim);
+    REQUIRE(simdrope::apply(Compiled(config).stream(Positions::per_token(at[a], kTokens)), part).ok());
   }
-  CheckNear(q, expected);
+  CHECK(twice == q);
+  const auto rows = rope.cos_sin(positions, 1, kTokens);
+  REQUIRE(rows.ok());
+  REQUIRE(simdrope::apply(*rows, simdrope::thd(prepared.data(), kTokens, kHeads, kHeadDim)).ok());
+  CHECK(prepared == q);
+
+  // One token a call, on a row of its own.
+  std::vector<float> one = Draw(kHeads * kHeadDim, 17), two = one;
+  two.insert(two.end(), one.begin(), one.end());
+  REQUIRE(simdrope::apply(rope.stream(9), simdrope::thd(one.data(), 1, kHeads, kHeadDim)).ok());
+  REQUIRE(simdrope::apply(rope.stream(9), simdrope::thd(two.data(), 2, kHeads, kHeadDim)).ok());
+  CHECK(std::equal(one.begin(), one.end(), two.begin()));
+
+  // To interleaved pairs: element 2 i and 2 i + 1 of each block.
+  std::vector<float> across = input, back = q;
+  simdrope::Options options;
+  options.output_pairing = simdrope::interleaved;
+  REQUIRE(
+      simdrope::apply(rope.stream(positions), simdrope::thd(across.data(), kTokens, kHeads, kHeadDim), options).ok());
+  for (size_t head = 0; head < kTokens * kHeads * 2; ++head) {
+    for (size_t i = 0; i < kBlockPairs; ++i) {
+      CHECK(across[head * kBlock + 2 * i] == q[head * kBlock + i]);
+      CHECK(across[head * kBlock + 2 * i + 1] == q[head * kBlock + kBlockPairs + i]);
+    }
+  }
+  options = simdrope::Options();
+  options.inverse = true;
+  REQUIRE(simdrope::apply(rope.stream(positions), simdrope::thd(back.data(), kTokens, kHeads, kHeadDim), options).ok());
+  CheckNear(back, std::vector<double>(input.begin(), input.end()));
+  CHECK(Compiled(whole).shift().ok());
+}
+
+TEST_CASE("variants: what blocks and two angles a pair cannot have is refused by name") {
+  const auto refused = [](const Config& config, const char* word) {
+    const auto rope = simdrope::Rope::create(config);
+    REQUIRE_FALSE(rope.ok());
+    CHECK_MESSAGE(rope.status().message().find(word) != std::string::npos, rope.status().message());
+  };
+  Config blocks(kHeadDim);
+  blocks.pairs_in_sections = true;
+  refused(blocks, "axes.count = 1");
+  blocks.axes = {2, SIMDROPE_AXES_SECTIONS, {4, 4}, 0, nullptr};
+  refused(blocks, "restart");
+  blocks.axes.layout = SIMDROPE_AXES_RESTART;
+  CHECK(simdrope::Rope::create(blocks).ok());
+  blocks.split = kPairs;
+  refused(blocks, "split = 8");
+  blocks.split = 0;
+  blocks.pairing = simdrope::interleaved;
+  refused(blocks, "pairing");
+
+  Config wide(kHeadDim);
+  wide.pairing = simdrope::interleaved;
+  wide.angle_order = static_cast<simdrope_angle_order>(3);
+  refused(wide, "angle_order = 3");
+  wide.angle_order = SIMDROPE_ANGLES_HALVES;
+  wide.xpos.scale_base = 512;
+  refused(wide, "xpos");
+  wide.xpos.scale_base = 0;
+  const simdrope::Rope rope = Compiled(wide);
+  CHECK(rope.info().element_pair != nullptr);
+  CHECK_FALSE(rope.shift().ok());
+  std::vector<float> q(kHeadDim);
+  simdrope::Options options;
+  options.output_pairing = simdrope::half;
+  CHECK_FALSE(simdrope::apply(rope.stream(0), simdrope::thd(q.data(), 1, 1, kHeadDim), options).ok());
+  // Half pairs in the order of halves are plain.
+  wide.pairing = simdrope::half;
+  CHECK(Compiled(wide).info().element_pair == nullptr);
+  CHECK(Compiled(wide).shift().ok());
+}
+
+// transformers, modeling_vjepa2.py (rotate_queries_or_keys): of each axis' part x of the head, x cos + rotate(x) sin
+// with rotate(x) of neighbours, [-x1, x0, -x3, x2, ...], but cos and sin of the n frequencies repeated as a whole: c0
+// ... c(n - 1) c0 ... c(n - 1). What three axes leave of the head stays as it is.
+TEST_CASE("variants: V-JEPA 2 gives each element of a pair an angle of its own") {
+  for (const int head_dim : {16, 64, 88}) {
+    const int block = 2 * (head_dim / 3 / 2), pairs = block / 2, axes = 3;
+    const auto width = static_cast<size_t>(head_dim);
+    std::vector<float> q = Draw(kTokens * kHeads * width, 11), k = Draw(kTokens * width, 12);
+    const std::vector<float> input = q;
+    const int64_t at[3][kTokens] = {{0, 0, 1, 1, 2}, {0, 1, 0, 7, 0}, {5, 4, 3, 2, 1000}};
+    const auto turned = [&](const std::vector<float>& x, size_t heads) {
+      std::vector<double> y(x.begin(), x.end());
+      for (size_t row = 0; row < kTokens * heads; ++row) {
+        for (int a = 0; a < axes; ++a) {
+          const size_t begin = row * width + static_cast<size_t>(a * block);
+          for (int j = 0; j < block; ++j) {
+            const double angle =
+                static_cast<double>(at[a][row / heads]) * std::pow(10000.0, -(j % pairs) / static_cast<double>(pairs));
+            const size_t element = begin + static_cast<size_t>(j);
+            const double own = x[element], other = j % 2 == 0 ? -x[element + 1] : x[element - 1];
+            y[element] = own * std::cos(angle) + other * std::sin(angle);
+          }
+        }
+      }
+      return y;
+    };
+    Config config(head_dim);
+    config.pairing = simdrope::interleaved;
+    config.rotary_dim = axes * block;
+    config.axes = {axes, SIMDROPE_AXES_RESTART, {pairs, pairs, pairs}, 0, nullptr};
+    config.angle_order = SIMDROPE_ANGLES_HALVES;
+    const simdrope::Rope rope = Compiled(config);
+    const auto positions = Positions::per_token(&at[0][0], axes, 1, kTokens);
+    const std::vector<double> q_expected = turned(q, kHeads), k_expected = turned(k, 1);
+    const auto view = [&](std::vector<float>& data, int heads) {
+      return simdrope::thd(data.data(), kTokens, heads, head_dim);
+    };
+    REQUIRE(simdrope::apply(rope.stream(positions), view(q, kHeads), view(k, 1)).ok());
+    CheckNear(q, q_expected);
+    CheckNear(k, k_expected);
+
+    std::vector<float> prepared = input;
+    const auto rows = rope.cos_sin(positions, 1, kTokens);
+    REQUIRE(rows.ok());
+    REQUIRE(simdrope::apply(*rows, view(prepared, kHeads)).ok());
+    CHECK(prepared == q);
+  }
+}
+
+// transformers, apply_rotary_pos_emb: q cos + rotate_half(q) sin, with cos and sin as wide as the head and of any
+// values; the backward pass of it is the transpose. Both pairings, with a norm before and a scale, and a wide head.
+TEST_CASE("variants: a table with a column for each element") {
+  int cases = 0;
+  for (const auto pairing : {simdrope::half, simdrope::interleaved}) {
+    for (const int head_dim : {6, 16, 40, 128, 1024}) {
+      for (const bool inverse : {false, true}) {
+        const auto width = static_cast<size_t>(head_dim), half_width = width / 2;
+        const int64_t rows = 9, start = 3;
+        const std::vector<float> cos = Draw(static_cast<size_t>(rows) * width, 13), sin = Draw(cos.size(), 14);
+        std::vector<float> q = Draw(kTokens * kHeads * width, 15), strided = q;
+        const std::vector<float> input = q;
+        std::vector<double> expected(q.size());
+        for (size_t row = 0; row < kTokens * kHeads; ++row) {
+          const float* c = &cos[(row / kHeads + start) * width];
+          const float* s = &sin[(row / kHeads + start) * width];
+          const float* x = &input[row * width];
+          for (size_t j = 0; j < width; ++j) {
+            const bool is_half = pairing == simdrope::half;
+            const bool is_first = is_half ? j < half_width : j % 2 == 0;
+            const size_t partner = is_half ? (is_first ? j + half_width : j - half_width) : j ^ 1;
+            const double own = x[j], other = x[partner];
+            const double sine = inverse ? -s[partner] : s[j];
+            expected[row * width + j] = 0.5 * (own * c[j] + (is_first ? -other : other) * sine);
+          }
+        }
+        simdrope::CosSinView view(simdrope::Table(cos.data(), sin.data(), rows, head_dim), pairing, start);
+        view.full_width = true;
+        simdrope::Options options;
+        options.inverse = inverse;
+        options.q.scale = 0.5f;
+        REQUIRE(simdrope::apply(view, simdrope::thd(q.data(), kTokens, kHeads, head_dim), options).ok());
+        CheckNear(q, expected);
+
+        // Columns apart from each other, and positions looked up.
+        std::vector<float> wide_cos(2 * cos.size(), 9.0f), wide_sin = wide_cos;
+        for (size_t i = 0; i < cos.size(); ++i) {
+          wide_cos[2 * i] = cos[i];
+          wide_sin[2 * i] = sin[i];
+        }
+        view.table = simdrope::Table(wide_cos.data(), wide_sin.data(), rows, head_dim);
+        view.table.row_stride = 2 * head_dim;
+        view.table.column_stride = 2;
+        const int32_t ids[kTokens] = {3, 4, 5, 6, 7};
+        view.positions = Positions::per_token(ids, kTokens);
+        REQUIRE(simdrope::apply(view, simdrope::thd(strided.data(), kTokens, kHeads, head_dim), options).ok());
+        CHECK(strided == q);
+
+        // One token a call.
+        std::vector<float> one = input;
+        options.q.scale = 1.0f;
+        std::vector<float> all = input;
+        view = simdrope::CosSinView(simdrope::Table(cos.data(), sin.data(), rows, head_dim), pairing, start);
+        view.full_width = true;
+        REQUIRE(simdrope::apply(view, simdrope::thd(all.data(), kTokens, kHeads, head_dim), options).ok());
+        for (size_t t = 0; t < kTokens; ++t) {
+          view.positions.start = start + static_cast<int64_t>(t);
+          float* token = &one[t * kHeads * width];
+          REQUIRE(simdrope::apply(view, simdrope::thd(token, 1, kHeads, head_dim), options).ok());
+        }
+        CHECK(one == all);
+        ++cases;
+      }
+    }
+  }
+  CHECK(cases == 20);
+
+  // A row of pairs repeated is the plain rotation, bit by bit.
+  Config config(kHeadDim);
+  const simdrope::Rope rope = Compiled(config);
+  std::vector<float> cos(kTokens * kHeadDim), sin = cos, plain = Draw(kTokens * kHeads * kHeadDim, 16), wide = plain;
+  auto doubled = simdrope::Table::doubled_halves(cos.data(), sin.data(), simdrope::f32, kTokens, kPairs);
+  const simdrope::CosSinOutput output(doubled);
+  const Positions from_zero;
+  REQUIRE(simdrope_compute_cos_sin(rope.get(), &from_zero, 1, kTokens, &output, nullptr) == SIMDROPE_OK);
+  simdrope::CosSinView view(simdrope::Table(cos.data(), sin.data(), kTokens, kHeadDim));
+  view.full_width = true;
+  REQUIRE(simdrope::apply(view, simdrope::thd(wide.data(), kTokens, kHeads, kHeadDim)).ok());
+  REQUIRE(simdrope::apply(rope.stream(0), simdrope::thd(plain.data(), kTokens, kHeads, kHeadDim)).ok());
+  CHECK(wide == plain);
+
+  view.table.columns = kPairs;
+  CHECK_FALSE(simdrope::apply(view, simdrope::thd(wide.data(), kTokens, kHeads, kHeadDim)).ok());
 }
 
 // LTX-2 (Lightricks/LTX-2, rope.py): theta^linspace(0, 1) pi / 2 times 2 c - 1, c a coordinate within the grid, the

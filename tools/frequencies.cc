@@ -47,6 +47,8 @@ Json Fields(const RopeChoice& choice, const simdrope_rope_info& info) {
           {"pair_axis", PairAxes(info)},
           {"xpos_scale_base", choice.config.xpos.scale_base},
           {"temperature_beta", choice.config.temperature.beta},
+          {"pairs_in_sections", choice.config.pairs_in_sections},
+          {"angle_order", NameOf(kAngleOrders, choice.config.angle_order)},
           {"max_position", choice.max_position}};
 }
 

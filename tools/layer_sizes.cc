@@ -23,6 +23,9 @@ std::vector<LayerSizes> SizesOfModel(const io::Model& model, const std::string& 
     const Rope rope = Compile(kind.config, about);
     const simdrope_rope_info info = rope.info();
     if (info.split != info.pairs) Fail(about, ": split pairs across the whole head cannot be permuted");
+    if (info.pairs_in_sections || info.element_pair != nullptr) {
+      Fail(about, ": pairs inside the blocks of axes, or with two angles, cannot be permuted");
+    }
     const HeadSizes sizes{model.q_heads, model.k_heads, info.head_dim, info.rotary_dim, info.rotary_offset};
     if (!heads_differ) {
       all.push_back({kind.layers, sizes});

@@ -39,6 +39,8 @@ Json DescribeKind(const io::LayerRope& kind) {
     if (info.axes > 1) json["pair_axis"] = std::vector<int>(info.pair_axis, info.pair_axis + info.pairs);
     json["inv_freq"] = std::vector<double>(info.inv_freq, info.inv_freq + info.pairs);
     json["xpos_scale_base"] = kind.config.xpos.scale_base;
+    json["pairs_in_sections"] = kind.config.pairs_in_sections;
+    json["angle_order"] = NameOf(kAngleOrders, kind.config.angle_order);
     json["reversed"] = kind.config.reversed;
     if (kind.config.reversed) {  // which has the sign
       for (Json& inv_freq : json["inv_freq"]) inv_freq = -inv_freq.get<double>();
@@ -83,6 +85,10 @@ void PrintKind(const Json& kind) {
     std::printf(offset != 0 ? ", from %d\n" : "\n", offset);
     std::printf("  theta             %.10g\n", kind["theta"].get<double>());
     std::printf("  scaling           %s\n", kind["scaling"].get<std::string>().c_str());
+    if (kind["pairs_in_sections"].get<bool>()) std::printf("  pairs             inside the block of each axis\n");
+    if (kind["angle_order"] != "of_pairs") {
+      std::printf("  angle order       %s: two angles in a pair\n", kind["angle_order"].get<std::string>().c_str());
+    }
     if (kind["reversed"].get<bool>()) std::printf("  direction         reversed\n");
     std::printf("  attention factor  %.10g\n", kind["attention_factor"].get<double>());
     if (kind["axes"].get<int>() > 1) std::printf("  position axes     %d\n", kind["axes"].get<int>());

@@ -30,6 +30,7 @@ constexpr auto LibraryNames() {
 }
 inline constexpr auto kPairings = LibraryNames<Pairing>();
 inline constexpr auto kPrecisions = LibraryNames<simdrope_precision>();
+inline constexpr auto kAngleOrders = LibraryNames<simdrope_angle_order>();
 inline constexpr auto kScalings = LibraryNames<simdrope_scaling_type>();
 
 inline constexpr Named<Format> kFormats[] = {

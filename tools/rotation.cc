@@ -64,6 +64,9 @@ Rotation::Rotation(const RotateArguments& arguments) : arguments_(arguments) {
   if (has_table() && arguments.rope.config.empty() && config.rotary_dim == 0) config.rotary_dim = 2 * table_.columns;
   rope_ = Compile(config, arguments.rope.config);
   const simdrope_rope_info info = rope_.info();
+  if (has_table() && (info.pairs_in_sections || info.element_pair != nullptr)) {
+    Fail("--cos: pairs_in_sections and angle_order want rows from a Config, not a table");
+  }
   if (has_table()) {
     cos_sin_ = CosSinView(table_, info.pairing, positions_.view());
     cos_sin_.rotary_dim = info.rotary_dim;

@@ -188,6 +188,16 @@ typedef struct simdrope_axes {
   const uint8_t* pair_axis;             // EXPLICIT
 } simdrope_axes;
 
+// Which cos and sin each element of a pair takes, of n pairs: of the window, or of an axis' own block where pairs lie
+// in one (RESTART with interleaved pairs or pairs_in_sections). Usually both take those of their pair. Where a model
+// lays out its cos and sin for the other pairing, they are as wide as the window and not of a rotation:
+//   x' = x cos_x - y sin_x, y' = y cos_y + x sin_y
+typedef enum simdrope_angle_order SIMDROPE_ENUM_TYPE {
+  SIMDROPE_ANGLES_OF_PAIRS = 0,
+  SIMDROPE_ANGLES_HALVES = 1,     // element j of the window or block: those of pair j % n (V-JEPA 2, interleaved)
+  SIMDROPE_ANGLES_NEIGHBOURS = 2  // element j: those of pair j / 2
+} simdrope_angle_order;
+
 // XPos (arXiv 2212.10554): pair i of Q is multiplied by zeta_i^((p - center) / scale_base), of K by
 // its reciprocal, zeta_i = (2i + 0.4 d) / (1.4 d), d = rotary_dim.
 typedef struct simdrope_xpos {
@@ -220,7 +230,11 @@ typedef struct simdrope_config {
   // Q of a token at position p is multiplied by log(p + 1) / log(query_log_length) too, where that is above 1 (Qwen 1);
   // 0: none. The first axis counts.
   double query_log_length;
-  uint64_t reserved[6];  // 0: for fields of later versions
+  simdrope_angle_order angle_order;
+  // HALF with axes.layout RESTART: pairs are made inside each axis' block of 2 * sections[a] elements, sections[a]
+  // apart (Gemma 4's vision tower, RoPE2D). split is 0.
+  bool pairs_in_sections;
+  uint64_t reserved[5];  // 0: for fields of later versions
 } simdrope_config;
 
 // theta 10000, one axis, scaling.truncate, everything else 0; head_dim must be set. NULL is allowed.
@@ -271,7 +285,10 @@ typedef struct simdrope_rope_info {
   bool distinct_keys;        // K needs rows of its own (XPos)
   bool scales_queries;       // Q has a factor per token (temperature)
   bool sums_axes;            // inv_freq has entries for each axis (SIMDROPE_AXES_SUM)
-  uint64_t reserved[8];      // 0
+  bool pairs_in_sections;    // pairs are made inside the block of each axis in turn; pair_axis says how many it has
+  // [2][pairs]: the pair whose cos and sin the first and the second element of each pair take; NULL: all their own's.
+  const uint16_t* element_pair;
+  uint64_t reserved[7];  // 0
 } simdrope_rope_info;
 
 // All zero for rope NULL. info NULL is allowed, and nothing done.
@@ -345,7 +362,7 @@ typedef struct simdrope_table {
   simdrope_format format;
   int64_t batches;  // 1: shared by the whole batch
   int64_t rows;
-  int32_t columns;  // pairs in a row, at least rotary_dim / 2
+  int32_t columns;  // pairs in a row, at least rotary_dim / 2; with full_width elements, at least rotary_dim
   int64_t batch_stride;
   int64_t row_stride;
   int64_t column_stride;
@@ -392,13 +409,16 @@ typedef struct simdrope_cos_sin {
   int32_t split;  // 0: rotary_dim / 2
   simdrope_pairing pairing;
   float magnitude;  // multiplies cos and sin (ONNX Runtime's "scale")
+  // The table has a column for each element of the window, not for each pair: columns i and rotary_dim / 2 + i are
+  // those of pair i with half pairs, 2i and 2i + 1 with interleaved ones. See simdrope_angle_order.
+  bool full_width;
   uint64_t reserved[4];
 } simdrope_cos_sin;
 
 #define SIMDROPE_COS_SIN_INIT                                                                               \
   {                                                                                                         \
     SIMDROPE_STREAMED, NULL, SIMDROPE_POSITIONS_INIT, SIMDROPE_TABLE_INIT, SIMDROPE_TABLE_INIT, NULL, NULL, \
-        SIMDROPE_REJECT, NULL, 0, 0, 0, SIMDROPE_HALF, 1.0f, {                                              \
+        SIMDROPE_REJECT, NULL, 0, 0, 0, SIMDROPE_HALF, 1.0f, false, {                                       \
       0                                                                                                     \
     }                                                                                                       \
   }
@@ -558,7 +578,7 @@ typedef struct simdrope_stages {
   }
 
 typedef struct simdrope_options {
-  bool inverse;                     // rotate by the negated angle: the backward pass
+  bool inverse;                     // rotate by the negated angle: the backward pass (full width: the transpose)
   simdrope_pairing output_pairing;  // how the output's window is paired
   simdrope_stages q;
   simdrope_stages k;

@@ -73,7 +73,8 @@ simdrope_status AllocateRope(const Window& window, int32_t head_dim, int32_t sum
   const int32_t all = summed_axes * pairs;
   if (rope == nullptr || !Allocate(all, &rope->inv_freq) || !Allocate(all, &rope->phase_step) ||
       !Allocate(all, &rope->phase_rest) || !Allocate(pairs, &rope->float_inv_freq) ||
-      !Allocate(pairs, &rope->pair_axis) || (has_xpos && !Allocate(pairs, &rope->log2_zeta))) {
+      !Allocate(pairs, &rope->pair_axis) || (has_xpos && !Allocate(pairs, &rope->log2_zeta)) ||
+      (window.full_width && !Allocate(2 * pairs, &rope->element_pair))) {
     return Fail(SIMDROPE_OUT_OF_MEMORY, "no memory for a rope of %d pairs", pairs);
   }
   rope->window = window;
@@ -81,6 +82,27 @@ simdrope_status AllocateRope(const Window& window, int32_t head_dim, int32_t sum
   rope->summed_axes = summed_axes;
   *result = std::move(rope);
   return SIMDROPE_OK;
+}
+
+// Whose cos and sin each element takes, in the order of first and second elements of pairs, by Config::angle_order.
+void SetElementPairs(const simdrope_config& config, simdrope_rope* rope) {
+  const int32_t pairs = rope->window.pairs();
+  const bool is_half = config.pairing == SIMDROPE_HALF;
+  const bool in_blocks =
+      config.axes.count > 1 && config.axes.layout == SIMDROPE_AXES_RESTART && (!is_half || config.pairs_in_sections);
+  int32_t first = 0;  // pair of the block
+  for (int32_t b = 0; first < pairs; ++b) {
+    const int32_t in_block = in_blocks ? config.axes.sections[b] : pairs;
+    for (int32_t i = 0; i < in_block; ++i) {
+      const int32_t elements[2] = {is_half ? i : 2 * i, is_half ? in_block + i : 2 * i + 1};
+      for (int32_t e = 0; e < 2; ++e) {
+        const int32_t j = elements[e];
+        const int32_t pair = config.angle_order == SIMDROPE_ANGLES_HALVES ? j % in_block : j / 2;
+        rope->element_pair[e * pairs + first + i] = static_cast<uint16_t>(first + pair);
+      }
+    }
+    first += in_block;
+  }
 }
 
 }  // namespace
@@ -119,6 +141,7 @@ simdrope_status MakeRope(const simdrope_config& config, std::unique_ptr<simdrope
       rope->log2_zeta[i] = std::log2((2.0 * i + 0.4 * window.rotary_dim) / (1.4 * window.rotary_dim));
     }
   }
+  if (window.full_width) SetElementPairs(config, rope.get());
   rope->fingerprint = FingerprintOf(config, window.rotary_dim, window.split);
   if (!std::isfinite(static_cast<float>(rope->attention_factor))) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "the scaling gives an attention factor of %g", rope->attention_factor);
@@ -138,10 +161,14 @@ simdrope_status MakeRerotation(const simdrope_rope* from, const simdrope_rope& t
   if (to.summed_axes > 1 || (from != nullptr && from->summed_axes > 1)) {
     return Fail(SIMDROPE_UNSUPPORTED, "keys whose angles are sums over axes cannot be rotated again");
   }
+  if (to.window.full_width || (from != nullptr && from->window.full_width)) {
+    return Fail(SIMDROPE_UNSUPPORTED, "keys whose pairs have two angles (angle_order) cannot be rotated again");
+  }
   if (from != nullptr) {
     const Window &a = from->window, &b = to.window;
     if (from->head_dim != to.head_dim || a.rotary_dim != b.rotary_dim || a.offset != b.offset || a.split != b.split ||
-        a.pairing != b.pairing || !std::equal(&to.pair_axis[0], &to.pair_axis[0] + pairs, &from->pair_axis[0])) {
+        a.pairing != b.pairing || a.blocks != b.blocks ||
+        !std::equal(&to.pair_axis[0], &to.pair_axis[0] + pairs, &from->pair_axis[0])) {
       return Fail(SIMDROPE_INVALID_ARGUMENT, "from and to differ in head_dim, window, pairing or axes");
     }
     if (from->xpos_scale_base != to.xpos_scale_base || from->xpos_center != to.xpos_center) {

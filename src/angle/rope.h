@@ -31,7 +31,8 @@ struct simdrope_rope {
   std::unique_ptr<double[]> phase_rest;     // EXACT: what phase_step's rounding left out
   std::unique_ptr<float[]> float_inv_freq;  // other precisions: rounded as they say
   std::unique_ptr<uint8_t[]> pair_axis;
-  std::unique_ptr<double[]> log2_zeta;  // XPos only
+  std::unique_ptr<double[]> log2_zeta;       // XPos only
+  std::unique_ptr<uint16_t[]> element_pair;  // full width only: [2][pairs], as simdrope_rope_info says
 
   bool has_xpos() const { return xpos_scale_base != 0; }
   bool has_temperature() const { return temperature.beta != 0 || query_log_length != 0; }

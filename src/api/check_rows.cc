@@ -253,7 +253,7 @@ simdrope_status CheckReach(const simdrope_rope& rope, const simdrope_positions& 
   return SIMDROPE_OK;
 }
 
-simdrope_status CheckTable(const char* name, const simdrope_table& t, int32_t pairs, int64_t batch) {
+simdrope_status CheckTable(const char* name, const simdrope_table& t, int32_t pairs, int64_t batch, bool full_width) {
   SIMDROPE_TRY(CheckFloatFormat(name, t.format));
   SIMDROPE_TRY(CheckReserved(name, t.reserved));
   if (t.cos == nullptr || t.sin == nullptr) {
@@ -264,9 +264,10 @@ simdrope_status CheckTable(const char* name, const simdrope_table& t, int32_t pa
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.cos = %p and sin = %p are not aligned to their %d bytes", name, t.cos,
                 t.sin, static_cast<int>(alignment));
   }
-  if (t.rows < 0 || t.columns < pairs) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s has %lld rows of %d columns, but rotary_dim / 2 = %d", name,
-                static_cast<long long>(t.rows), t.columns, pairs);
+  const int32_t columns = full_width ? 2 * pairs : pairs;
+  if (t.rows < 0 || t.columns < columns) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s has %lld rows of %d columns, but rotary_dim%s = %d", name,
+                static_cast<long long>(t.rows), t.columns, full_width ? "" : " / 2", columns);
   }
   if (t.batches != 1 && t.batches != batch) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.batches = %lld, but the batch is %lld", name,
@@ -293,9 +294,10 @@ simdrope_status CheckTable(const char* name, const simdrope_table& t, int32_t pa
 
 simdrope_status CheckSource(const simdrope_cos_sin& c, int32_t pairs, int64_t batch) {
   if (c.source == SIMDROPE_STREAMED) return SIMDROPE_OK;
-  SIMDROPE_TRY(CheckTable("cos_sin.table", c.table, pairs, batch));
+  const bool full_width = c.source == SIMDROPE_TABLE && c.full_width;
+  SIMDROPE_TRY(CheckTable("cos_sin.table", c.table, pairs, batch, full_width));
   if (c.key_table.cos != nullptr || c.key_table.sin != nullptr) {
-    SIMDROPE_TRY(CheckTable("cos_sin.key_table", c.key_table, pairs, batch));
+    SIMDROPE_TRY(CheckTable("cos_sin.key_table", c.key_table, pairs, batch, full_width));
     if (c.key_table.rows != c.table.rows) {
       return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.key_table has %lld rows, cos_sin.table %lld",
                   static_cast<long long>(c.key_table.rows), static_cast<long long>(c.table.rows));

@@ -61,7 +61,9 @@ simdrope_status CheckReach(const simdrope_rope& rope, const simdrope_positions& 
                            bool queries, bool keys);
 
 // That `table` is well-formed and serves `pairs` pairs and `batch` entries.
-simdrope_status CheckTable(const char* name, const simdrope_table& table, int32_t pairs, int64_t batch);
+// full_width: its columns are those of elements, not of pairs.
+simdrope_status CheckTable(const char* name, const simdrope_table& table, int32_t pairs, int64_t batch,
+                           bool full_width);
 
 // That the source is complete, and its tables serve `pairs` pairs and `batch` entries.
 simdrope_status CheckSource(const simdrope_cos_sin& cos_sin, int32_t pairs, int64_t batch);

@@ -14,7 +14,10 @@ simdrope_status FindWindow(const simdrope_cos_sin& cos_sin, int64_t head_dim, Wi
   }
   SIMDROPE_TRY(CheckReserved("cos_sin", cos_sin.reserved));
   if (cos_sin.source == SIMDROPE_TABLE) {
-    return MakeWindow(head_dim, cos_sin.rotary_dim, cos_sin.rotary_offset, cos_sin.split, cos_sin.pairing, window);
+    SIMDROPE_TRY(
+        MakeWindow(head_dim, cos_sin.rotary_dim, cos_sin.rotary_offset, cos_sin.split, cos_sin.pairing, window));
+    window->full_width = cos_sin.full_width;
+    return SIMDROPE_OK;
   }
   SIMDROPE_TRY(CheckPointer("cos_sin.rope", cos_sin.rope));
   if (cos_sin.rope->head_dim != head_dim) {
@@ -31,6 +34,9 @@ simdrope_status FindOutputPairing(const simdrope_options& options, const Window&
                 static_cast<int>(options.output_pairing));
   }
   *pairing = options.output_pairing == SIMDROPE_SAME_PAIRING ? window.pairing : options.output_pairing;
+  if (*pairing != window.pairing && window.full_width) {
+    return Fail(SIMDROPE_UNSUPPORTED, "another output pairing wants one cos and sin for both elements of a pair");
+  }
   if (*pairing != window.pairing && window.split != window.pairs()) {
     return Fail(SIMDROPE_UNSUPPORTED, "another output pairing wants adjoining halves, but split = %d with %d pairs",
                 window.split, window.pairs());

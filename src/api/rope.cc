@@ -59,6 +59,8 @@ void simdrope_rope_describe(const simdrope_rope* rope, simdrope_rope_info* info)
   info->distinct_keys = rope->has_xpos();
   info->scales_queries = rope->has_temperature();
   info->sums_axes = rope->summed_axes > 1;
+  info->pairs_in_sections = w.blocks > 1;
+  info->element_pair = rope->element_pair.get();
 }
 
 uint64_t simdrope_rope_fingerprint(const simdrope_rope* rope) { return rope != nullptr ? rope->fingerprint : 0; }

@@ -159,6 +159,33 @@ simdrope_status CheckSum(const simdrope_config& config) {
   return SIMDROPE_OK;
 }
 
+// Blocks that pairs are made in, and elements with a cos and sin of their own.
+simdrope_status CompleteWindow(const simdrope_config& config, Window* window) {
+  const simdrope_angle_order order = config.angle_order;
+  if (order < SIMDROPE_ANGLES_OF_PAIRS || order > SIMDROPE_ANGLES_NEIGHBOURS) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "angle_order = %d is none of the simdrope_angle_order",
+                static_cast<int>(order));
+  }
+  const bool is_half = config.pairing == SIMDROPE_HALF;
+  window->full_width = order == (is_half ? SIMDROPE_ANGLES_NEIGHBOURS : SIMDROPE_ANGLES_HALVES);
+  if (window->full_width && config.xpos.scale_base != 0) {
+    return Fail(SIMDROPE_UNSUPPORTED, "angle_order = %d wants no xpos.scale_base (%g)", static_cast<int>(order),
+                config.xpos.scale_base);
+  }
+  if (!config.pairs_in_sections) return SIMDROPE_OK;
+  if (!is_half || config.axes.count < 2 || config.axes.layout != SIMDROPE_AXES_RESTART) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT,
+                "pairs_in_sections wants pairing = half (%d), axes.count = %d above 1 and axes.layout = restart (%d)",
+                static_cast<int>(config.pairing), config.axes.count, static_cast<int>(config.axes.layout));
+  }
+  if (config.split != 0) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "split = %d has no meaning with pairs_in_sections", config.split);
+  }
+  window->blocks = config.axes.count;
+  for (int32_t a = 0; a < config.axes.count; ++a) window->block_pairs[a] = config.axes.sections[a];
+  return SIMDROPE_OK;
+}
+
 }  // namespace
 
 simdrope_status MakeWindow(int64_t head_dim, int32_t rotary_dim, int32_t rotary_offset, int32_t split,
@@ -209,6 +236,7 @@ simdrope_status CheckConfig(const simdrope_config& config, Window* window) {
   SIMDROPE_TRY(CheckPositive("theta", config.theta));
   SIMDROPE_TRY(CheckAxes(config.axes, window->pairs()));
   SIMDROPE_TRY(CheckSum(config));
+  SIMDROPE_TRY(CompleteWindow(config, window));
   SIMDROPE_TRY(CheckScaling(config.scaling, SummedAxes(config.axes) * window->pairs()));
   SIMDROPE_TRY(CheckNotNegative("xpos.scale_base", config.xpos.scale_base));
   if (!std::isfinite(config.xpos.center)) {

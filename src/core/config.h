@@ -13,8 +13,15 @@ struct Window {
   int32_t offset = 0;
   int32_t split = 0;
   simdrope_pairing pairing = SIMDROPE_HALF;
+  // HALF: pairs are made inside each of so many blocks, one after the other, of block_pairs[b] pairs so far apart.
+  int32_t blocks = 1;
+  int32_t block_pairs[SIMDROPE_MAX_AXES] = {};
+  bool full_width = false;  // the two elements of a pair have a cos and a sin each
 
   int32_t pairs() const { return rotary_dim / 2; }
+  // Of a row of cos and sin: one for each pair; with full_width first those of all first elements, then of the second.
+  int32_t columns() const { return full_width ? rotary_dim : pairs(); }
+  bool is_plain() const { return blocks == 1 && !full_width; }
   // Elements from the first rotated to the last one, inclusive; those between the halves too.
   int32_t span() const { return pairing == SIMDROPE_HALF ? split + pairs() : rotary_dim; }
 };

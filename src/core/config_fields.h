@@ -113,6 +113,9 @@ void VisitFields(Visitor&& visitor, Configs&... c) {
   SIMDROPE_FIELD(reversed, "turns the other way: x cos + y sin and y cos - x sin");
   SIMDROPE_FIELD(query_log_length,
                  "Q is multiplied by log(p + 1) / log(query_log_length), where that is above 1; 0: none");
+  SIMDROPE_FIELD(angle_order,
+                 "which cos and sin each element of a pair takes; halves with interleaved pairs: V-JEPA 2");
+  SIMDROPE_FIELD(pairs_in_sections, "half, restart: pairs are made inside the block of each axis");
 #undef SIMDROPE_FIELD
 }
 

@@ -63,6 +63,15 @@ constexpr const char* NameOf(simdrope_axis_layout value) {
   return nullptr;
 }
 
+constexpr const char* NameOf(simdrope_angle_order value) {
+  switch (value) {
+    case SIMDROPE_ANGLES_OF_PAIRS: return "of_pairs";
+    case SIMDROPE_ANGLES_HALVES: return "halves";
+    case SIMDROPE_ANGLES_NEIGHBOURS: return "neighbours";
+  }
+  return nullptr;
+}
+
 #pragma GCC diagnostic pop
 
 // Number of values that have a name.

@@ -197,12 +197,15 @@ CosSinRows::CosSinRows(const Plan& plan, const simdrope_run& run, const simdrope
       source_(*plan.cos_sin),
       kernels_(*plan.kernels),
       pairs_(plan.window.pairs()),
+      columns_(plan.window.columns()),
       has_identity_rows_(plan.output_pairing != plan.window.pairing),
       tokens_(positions) {
   scales_queries_ =
       is_streamed() ? source_.rope != nullptr && source_.rope->has_temperature() : run.query_scale != nullptr;
   rotates_all_ = !scales_queries_ && !positions.padding &&
                  (is_streamed() || (run.padding == nullptr && source_.out_of_range == SIMDROPE_REJECT));
+  if (plan.window.full_width && source_.source != SIMDROPE_TABLE) element_pair_ = source_.rope->element_pair.get();
+  gathers_ = plan.window.full_width && (element_pair_ != nullptr || plan.window.pairing == SIMDROPE_INTERLEAVED);
   if (is_streamed() || source_.pair_axis == nullptr) return;
   for (int32_t i = 0; i < pairs_; ++i) axes_ = std::max(axes_, source_.pair_axis[i] + 1);
   if (axes_ > 1) has_identity_rows_ = true;
@@ -210,7 +213,8 @@ CosSinRows::CosSinRows(const Plan& plan, const simdrope_run& run, const simdrope
 
 int64_t CosSinRows::TokensInBlock(int64_t left) const {
   if (left == 1 || pairs_ == 0) return std::min(left, kMaxTokensInBlock);
-  return std::min<int64_t>({left, kMaxTokensInBlock, static_cast<int64_t>(kScratchFloats) / (2 * pairs_)});
+  const int64_t floats = static_cast<int64_t>(kScratchFloats) - (gathers_ ? 2 * pairs_ : 0);
+  return std::min<int64_t>({left, kMaxTokensInBlock, floats / (2 * columns_)});
 }
 
 void CosSinRows::MoveTo(int64_t t) {
@@ -264,10 +268,18 @@ const void* CosSinRows::SinOf(Side side) const {
   return side == Side::kKey && run_.key_cos != nullptr ? run_.key_sin : run_.sin;
 }
 
+// Which column of the source a column of a row takes.
+int32_t CosSinRows::SourceColumn(int32_t column) const {
+  if (element_pair_ != nullptr) return element_pair_[column];
+  if (!gathers_) return column;
+  return column < pairs_ ? 2 * column : 2 * (column - pairs_) + 1;
+}
+
 bool CosSinRows::FindInPlace(Side side, CosSinBlock* rows) const {
   const simdrope_table& t = TableOf(side);
-  if (is_streamed() || t.format != SIMDROPE_F32 || t.column_stride != 1 || axes_ > 1 || run_.ids != nullptr ||
-      run_.offsets != nullptr || run_.cu_seqlens != nullptr || source_.out_of_range != SIMDROPE_REJECT) {
+  if (is_streamed() || t.format != SIMDROPE_F32 || t.column_stride != 1 || gathers_ || axes_ > 1 ||
+      run_.ids != nullptr || run_.offsets != nullptr || run_.cu_seqlens != nullptr ||
+      source_.out_of_range != SIMDROPE_REJECT) {
     return false;
   }
   const int64_t batch_stride = t.batches == 1 ? 0 : t.batch_stride;
@@ -280,24 +292,33 @@ bool CosSinRows::FindInPlace(Side side, CosSinBlock* rows) const {
   return true;
 }
 
-// Rows of up to `most` tokens from token t on; returns of how many. Several are 2 * pairs floats apart. `scratch` has
+// Rows of up to `most` tokens from token t on; returns of how many. Several are 2 * columns floats apart. `scratch` has
 // room for that many.
 int64_t CosSinRows::Fetch(Side side, int64_t t, int64_t most, float* scratch, const float** cos, const float** sin) {
   MoveTo(t);
   float* own_cos = scratch;
-  float* own_sin = scratch + pairs_;
+  float* own_sin = scratch + columns_;
   *cos = own_cos;
   *sin = own_sin;
   if (is_streamed()) {
-    const int64_t rows = plan_.swapped ? 1 : RowsTogether(*source_.rope, tokens_, most);
+    const int64_t rows = plan_.swapped || gathers_ ? 1 : RowsTogether(*source_.rope, tokens_, most);
     if (rows == 1 && action(t) != TokenAction::kRotate) return 1;
-    ComputeRows(kernels_, *source_.rope, tokens_, side, rows, 2 * pairs_, own_cos, own_sin);
+    if (gathers_) {
+      float* const of_pairs = scratch_ + kScratchFloats - 2 * pairs_;
+      ComputeRows(kernels_, *source_.rope, tokens_, side, 1, 0, of_pairs, of_pairs + pairs_);
+      for (int32_t i = 0; i < columns_; ++i) {
+        own_cos[i] = of_pairs[element_pair_[i]];
+        own_sin[i] = of_pairs[pairs_ + element_pair_[i]];
+      }
+      return 1;
+    }
+    ComputeRows(kernels_, *source_.rope, tokens_, side, rows, 2 * columns_, own_cos, own_sin);
     return rows;
   }
   if (action(t) != TokenAction::kRotate) return 1;
   const simdrope_table& table = TableOf(side);
   const int64_t entry = table.batches == 1 ? 0 : batch_ * table.batch_stride;
-  if (axes_ == 1 && table.column_stride == 1 && HasRow(tokens_.on_axis(0))) {
+  if (axes_ == 1 && table.column_stride == 1 && !gathers_ && HasRow(tokens_.on_axis(0))) {
     const int64_t at = entry + tokens_.on_axis(0) * table.row_stride;
     const void* table_cos = ElementAt(CosOf(side), table.format, at);
     const void* table_sin = ElementAt(SinOf(side), table.format, at);
@@ -305,19 +326,21 @@ int64_t CosSinRows::Fetch(Side side, int64_t t, int64_t most, float* scratch, co
       *cos = static_cast<const float*>(table_cos);
       *sin = static_cast<const float*>(table_sin);
     } else {
-      LoadRow(kernels_, table.format, table_cos, static_cast<size_t>(pairs_), own_cos);
-      LoadRow(kernels_, table.format, table_sin, static_cast<size_t>(pairs_), own_sin);
+      LoadRow(kernels_, table.format, table_cos, static_cast<size_t>(columns_), own_cos);
+      LoadRow(kernels_, table.format, table_sin, static_cast<size_t>(columns_), own_sin);
     }
     return 1;
   }
-  for (int32_t i = 0; i < pairs_; ++i) {
-    const int64_t position = tokens_.on_axis(axes_ == 1 ? 0 : source_.pair_axis[i]);
+  for (int32_t i = 0; i < columns_; ++i) {
+    const int32_t column = SourceColumn(i);
+    const int32_t pair = element_pair_ != nullptr ? column : i < pairs_ ? i : i - pairs_;
+    const int64_t position = tokens_.on_axis(axes_ == 1 ? 0 : source_.pair_axis[pair]);
     if (!HasRow(position)) {
       own_cos[i] = source_.source == SIMDROPE_TABLE ? 1.0f / source_.magnitude : 1.0f;
       own_sin[i] = 0.0f;
       continue;
     }
-    const int64_t at = entry + position * table.row_stride + i * table.column_stride;
+    const int64_t at = entry + position * table.row_stride + column * table.column_stride;
     own_cos[i] = TableValue(CosOf(side), table.format, at);
     own_sin[i] = TableValue(SinOf(side), table.format, at);
   }
@@ -342,7 +365,7 @@ CosSinBlock CosSinRows::For(const Operand& o) {
   block_is_canonical_ = o.canonical_nans;
   const bool as_they_are = !is_scaled && plan_.magnitude == 1.0f && !plan_.inverse && !o.canonical_nans;
   if (as_they_are && FindInPlace(o.side, &block_)) return block_;
-  const ptrdiff_t stride = 2 * pairs_;
+  const ptrdiff_t stride = 2 * columns_;
   int64_t together = 1;
   for (int64_t t = 0; t < count_; t += together) {
     float* own = scratch_ + stride * t;
@@ -350,12 +373,12 @@ CosSinBlock CosSinRows::For(const Operand& o) {
     together = Fetch(o.side, t, count_ - t, own, &cos, &sin);
     for (int64_t r = 0; r < together && !(as_they_are && cos == own); ++r) {
       if (action(t + r) == TokenAction::kRotate) {
-        kernels_.scale_cos_sin(cos + r * stride, sin + r * stride, static_cast<size_t>(pairs_), FactorOf(o, t + r),
-                               plan_.inverse, own + r * stride, own + r * stride + pairs_);
+        kernels_.scale_cos_sin(cos + r * stride, sin + r * stride, static_cast<size_t>(columns_), FactorOf(o, t + r),
+                               plan_.inverse, own + r * stride, own + r * stride + columns_);
       }
     }
   }
-  block_ = {scratch_, scratch_ + pairs_, stride};
+  block_ = {scratch_, scratch_ + columns_, stride};
   return block_;
 }
 

@@ -18,7 +18,7 @@ enum class TokenAction {
 
 inline constexpr int64_t kMaxTokensInBlock = 64;
 
-// Rows of consecutive tokens; token t's are at cos + t * stride and sin + t * stride.
+// Rows of consecutive tokens, of Window::columns columns; token t's are at cos + t * stride and sin + t * stride.
 struct CosSinBlock {
   const float* cos;
   const float* sin;
@@ -76,6 +76,7 @@ class CosSinRows {
   TokenAction ActionOfToken() const;
   float QueryScaleOfToken() const;
   void MoveTo(int64_t t);
+  int32_t SourceColumn(int32_t column) const;
   bool FindInPlace(Side side, CosSinBlock* rows) const;
   int64_t Fetch(Side side, int64_t t, int64_t most, float* scratch, const float** cos, const float** sin);
   float FactorOf(const Operand& o, int64_t t) const;
@@ -85,6 +86,11 @@ class CosSinRows {
   const simdrope_cos_sin& source_;
   const Kernels& kernels_;
   const int32_t pairs_;
+  const int32_t columns_;  // of a row: Window::columns
+  // Full width: the pair of the rope that each column takes, NULL where a table has them all; whether columns of the
+  // source are in another order than those of a row.
+  const uint16_t* element_pair_ = nullptr;
+  bool gathers_ = false;
   int32_t axes_ = 1;  // that a table is looked up by
   bool scales_queries_ = false;
   bool rotates_all_ = true;
@@ -103,8 +109,9 @@ class CosSinRows {
   bool block_is_canonical_ = false;
   CosSinBlock block_{};
 
-  static constexpr size_t kScratchFloats = 3072;  // at least one row: 2 * SIMDROPE_MAX_PAIRS
-  alignas(64) float scratch_[kScratchFloats];     // copied or computed rows
+  // At least a full-width row and the plain one that it is gathered from: 6 * SIMDROPE_MAX_PAIRS.
+  static constexpr size_t kScratchFloats = 3072;
+  alignas(64) float scratch_[kScratchFloats];  // copied or computed rows
 };
 
 }  // namespace simdrope::impl

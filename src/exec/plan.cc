@@ -36,7 +36,8 @@ Road RoadFor(const Plan& plan, const Operand& o, const simdrope_tensor& in, cons
   const bool same_format = in.format == out.format;
   if (HasStages(o.stages)) return Road::kTile;
   if (o.rotates) {
-    const bool straight = same_format && IsFloat(in.format) && plan.window.pairing == plan.output_pairing;
+    const bool straight =
+        same_format && IsFloat(in.format) && plan.window.pairing == plan.output_pairing && plan.window.is_plain();
     return straight ? Road::kStraight : Road::kTile;
   }
   if (!same_format || o.stages.scale != 1.0f) return Road::kTile;

@@ -5,6 +5,7 @@
 
 #include "core/format.h"
 #include "exec/machine.h"
+#include "exec/rotate_window.h"
 
 namespace simdrope::impl {
 namespace {
@@ -19,7 +20,8 @@ class TileRun {
  public:
   TileRun(const Plan& plan, const Operand& o, const HeadsOfToken& token, const float* cos, const float* sin,
           float scale)
-      : stages_(plan.kernels->tile),
+      : plan_(plan),
+        stages_(plan.kernels->tile),
         o_(o),
         norm_(o.stages.norm),
         token_(token),
@@ -29,9 +31,10 @@ class TileRun {
         rotates_(cos != nullptr),
         rotation_{static_cast<size_t>(plan.window.offset), static_cast<size_t>(plan.window.split),
                   static_cast<size_t>(plan.window.pairs()), cos, sin},
-        rotate_(stages_.rotate[plan.window.pairing][plan.output_pairing]),
-        normalise_and_rotate_(
-            plan.window.pairing == plan.output_pairing ? stages_.normalise_and_rotate[plan.window.pairing] : nullptr),
+        rotate_(plan.window.is_plain() ? stages_.rotate[plan.window.pairing][plan.output_pairing] : nullptr),
+        normalise_and_rotate_(rotate_ != nullptr && plan.window.pairing == plan.output_pairing
+                                  ? stages_.normalise_and_rotate[plan.window.pairing]
+                                  : nullptr),
         normalise_rotate_store_(StoresWithRotation(plan) ? stages_.normalise_rotate_store[o.out.format] : nullptr),
         non_temporal_(o.call.non_temporal && IsAligned(token.out) && o.out.head % kTileAlignment == 0),
         prefetches_(plan.bytes >= kPrefetchNearFrom && o.in.slots.source == SIMDROPE_SLOTS_NONE) {}
@@ -50,9 +53,18 @@ class TileRun {
   // Whether norm, rotation and store may be one loop.
   bool StoresWithRotation(const Plan& plan) const {
     return NormIsSquares() && !norm_.after_rotation && rotates_ && rounding() == SIMDROPE_F32 &&
-           o_.stages.hadamard == 0 && (scale_ == 1.0f || o_.folds_scale) && plan.window.pairing == SIMDROPE_HALF &&
-           plan.output_pairing == SIMDROPE_HALF && rotation_.split == rotation_.pairs &&
-           2 * rotation_.pairs == head_dim_ && rotation_.pairs % kTileGranule == 0;
+           plan.window.is_plain() && o_.stages.hadamard == 0 && (scale_ == 1.0f || o_.folds_scale) &&
+           plan.window.pairing == SIMDROPE_HALF && plan.output_pairing == SIMDROPE_HALF &&
+           rotation_.split == rotation_.pairs && 2 * rotation_.pairs == head_dim_ &&
+           rotation_.pairs % kTileGranule == 0;
+  }
+
+  void Rotate(const Tile& tile) const {
+    if (rotate_ != nullptr) {
+      rotate_(tile, rotation_);
+    } else {
+      RotateWindow(stages_, plan_.window, plan_.output_pairing, plan_.inverse, tile, rotation_.cos, rotation_.sin);
+    }
   }
 
   Tile TileOf(size_t heads) { return {floats_, heads, head_dim_, stride_}; }
@@ -101,7 +113,7 @@ class TileRun {
   void LoadForNorm(int64_t h, const Tile& tile) {
     stages_.load[o_.in.format](InputAt(h, tile.heads), tile);
     if (o_.stages.input_hadamard != 0) stages_.hadamard(tile, static_cast<size_t>(o_.stages.input_hadamard));
-    if (norm_.after_rotation && rotates_) rotate_(tile, rotation_);
+    if (norm_.after_rotation && rotates_) Rotate(tile);
   }
 
   // Factor, and mean of layer norms, of all heads of the token. Sums of heads are added in the order of heads.
@@ -152,7 +164,7 @@ class TileRun {
       normalise_and_rotate_(tile, factors_, WeightsAt(h), rounding(), rotation_);
     } else {
       if (norm_first) Normalise(tile, h, loads_sums);
-      if (rotates_) rotate_(tile, rotation_);
+      if (rotates_) Rotate(tile);
     }
     if (norm_.type != SIMDROPE_NORM_NONE && norm_.after_rotation) Normalise(tile, h, false);
     if (o_.stages.hadamard != 0) stages_.hadamard(tile, static_cast<size_t>(o_.stages.hadamard));
@@ -191,6 +203,7 @@ class TileRun {
     }
   }
 
+  const Plan& plan_;
   const TileKernels& stages_;
   const Operand& o_;
   const simdrope_norm& norm_;
@@ -200,7 +213,7 @@ class TileRun {
   const float scale_;
   const bool rotates_;
   const TileRotation rotation_;
-  void (*const rotate_)(const Tile&, const TileRotation&);
+  void (*const rotate_)(const Tile&, const TileRotation&);  // NULL: by RotateWindow
   void (*const normalise_and_rotate_)(const Tile&, const float*, const NormWeights&, simdrope_format,
                                       const TileRotation&);
   void (*const normalise_rotate_store_)(const Tile&, const float*, const NormWeights&, const TileRotation&,

@@ -66,6 +66,36 @@ double QueryScaleAt(const simdrope_config& config, double position) {
   return scale * std::log1p(position) / std::log(config.query_log_length);
 }
 
+// Where angle_order gives the elements of pairs a cos and a sin of their own: the row of elements, from that of pairs.
+void Widen(const simdrope_config& config, Row* row) {
+  const size_t pairs = row->cos.size();
+  const bool is_half = config.pairing == half;
+  if (config.angle_order != (is_half ? SIMDROPE_ANGLES_NEIGHBOURS : SIMDROPE_ANGLES_HALVES)) return;
+  std::vector<size_t> blocks = {pairs};
+  if (config.axes.count > 1 && config.axes.layout == SIMDROPE_AXES_RESTART && (!is_half || config.pairs_in_sections)) {
+    blocks.assign(config.axes.sections, config.axes.sections + config.axes.count);
+  }
+  std::vector<size_t> of_first, of_second;  // in order of elements, the first and second ones of pairs apart
+  size_t begin = 0;
+  for (const size_t block : blocks) {
+    for (size_t j = 0; j < 2 * block; ++j) {
+      const bool is_first = is_half ? j < block : j % 2 == 0;
+      (is_first ? of_first : of_second).push_back(begin + (is_half ? j / 2 : j % block));
+    }
+    begin += block;
+  }
+  of_first.insert(of_first.end(), of_second.begin(), of_second.end());
+  const Row narrow = *row;
+  row->cos.clear();
+  row->sin.clear();
+  row->floor.clear();
+  for (const size_t pair : of_first) {
+    row->cos.push_back(narrow.cos[pair]);
+    row->sin.push_back(narrow.sin[pair]);
+    row->floor.push_back(narrow.floor[pair]);
+  }
+}
+
 // Angles that are sums over axes.
 Row SumRow(const simdrope_config& config, const Frequencies& frequencies, const std::vector<Position>& on_axis,
            bool key) {
@@ -84,6 +114,7 @@ Row SumRow(const simdrope_config& config, const Frequencies& frequencies, const 
     row.sin.push_back(sum.sin * magnitude);
     row.floor.push_back(floor * std::fabs(magnitude));
   }
+  Widen(config, &row);
   if (!key) row.query_scale = QueryScaleAt(config, on_axis[0].real);
   return row;
 }
@@ -176,6 +207,7 @@ Row RowOf(const simdrope_config& config, const Frequencies& frequencies, const s
     row.sin.push_back(exact.sin * magnitude);
     row.floor.push_back(RowFloor(position, inv_freq, config.precision) * std::fabs(magnitude));
   }
+  Widen(config, &row);
   if (!key) row.query_scale = QueryScaleAt(config, on_axis[0].real);
   return row;
 }

@@ -46,7 +46,8 @@ Frequencies FrequenciesOf(const simdrope_rope_info& info);
 
 enum class Action { kRotate, kCopy, kSkip };  // kCopy: as by angle 0; kSkip: the output is left alone
 
-// cos and sin of one token for one operand, by pair.
+// cos and sin of one token for one operand, by pair; where the two elements of a pair have their own (angle_order),
+// those of all first elements and then those of the second.
 struct Row {
   Action action = Action::kRotate;
   std::vector<double> cos;

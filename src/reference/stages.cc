@@ -135,14 +135,37 @@ void NormaliseTogether(std::vector<Head*> heads, size_t first, const simdrope_no
 }  // namespace
 
 Window Window::Of(const simdrope_rope_info& info, Pairing output_pairing) {
-  return {info.rotary_dim, info.rotary_offset, info.split, info.pairing,
-          output_pairing == SIMDROPE_SAME_PAIRING ? info.pairing : output_pairing};
+  Window window{info.rotary_dim, info.rotary_offset, info.split, info.pairing,
+                output_pairing == SIMDROPE_SAME_PAIRING ? info.pairing : output_pairing};
+  if (!info.pairs_in_sections) return window;
+  for (int i = 0; i < info.pairs; ++i) {
+    if (i == 0 || info.pair_axis[i] != info.pair_axis[i - 1]) window.block_pairs.push_back(0);
+    ++window.block_pairs.back();
+  }
+  return window;
 }
 
 Place PlaceOf(const Window& w, Pairing pairing, int pair) {
+  if (pairing == half && !w.block_pairs.empty()) {
+    int first = 0;  // pair of the block
+    size_t block = 0;
+    while (pair >= first + w.block_pairs[block]) first += w.block_pairs[block++];
+    const int x = w.rotary_offset + 2 * first + (pair - first);
+    return {static_cast<size_t>(x), static_cast<size_t>(x + w.block_pairs[block])};
+  }
   const int x = w.rotary_offset + (pairing == interleaved ? 2 * pair : pair);
   return {static_cast<size_t>(x), static_cast<size_t>(x + (pairing == interleaved ? 1 : w.split))};
 }
+
+namespace {
+
+// Where in a row the cos and sin of a pair's second element are.
+size_t SecondOf(const Row& row, size_t pair, const Window& window) {
+  const auto pairs = static_cast<size_t>(window.pairs());
+  return row.cos.size() > pairs ? pairs + pair : pair;
+}
+
+}  // namespace
 
 void RotateHead(const Window& window, const Row& row, bool inverse, const std::vector<double>& in,
                 std::vector<double>* out) {
@@ -150,9 +173,10 @@ void RotateHead(const Window& window, const Row& row, bool inverse, const std::v
     const size_t pair = static_cast<size_t>(i);
     const Place from = PlaceOf(window, window.pairing, i), to = PlaceOf(window, window.output_pairing, i);
     const double x = in[from.x], y = in[from.y];
-    const double c = row.cos[pair], s = inverse ? -row.sin[pair] : row.sin[pair];
-    (*out)[to.x] = x * c - y * s;
-    (*out)[to.y] = y * c + x * s;
+    const size_t second = SecondOf(row, pair, window);
+    const double sin_x = inverse ? -row.sin[second] : row.sin[pair], sin_y = inverse ? -row.sin[pair] : row.sin[second];
+    (*out)[to.x] = x * row.cos[pair] - y * sin_x;
+    (*out)[to.y] = y * row.cos[second] + x * sin_y;
   }
 }
 
@@ -166,8 +190,10 @@ Head Rotated(const Head& in, const Window& window, const Row& row, bool inverse,
     const size_t pair = static_cast<size_t>(i);
     const Place from = PlaceOf(window, window.pairing, i), to = PlaceOf(window, window.output_pairing, i);
     const Element &x = in[from.x], &y = in[from.y];
-    const double c = std::fabs(row.cos[pair]), s = std::fabs(row.sin[pair]);
-    const double floor = row.floor.empty() ? 0 : row.floor[pair];
+    const size_t second = SecondOf(row, pair, window);
+    const double sin_x = std::fabs(row.sin[inverse ? second : pair]),
+                 sin_y = std::fabs(row.sin[inverse ? pair : second]);
+    const double floor = row.floor.empty() ? 0 : std::max(row.floor[pair], row.floor[second]);
     const auto put = [&](size_t at, const Element& one, double with_one, const Element& other, double with_other) {
       const double first = Reach(one) * with_one, second = Reach(other) * with_other, size = first + second;
       const double error = one.error * with_one + other.error * with_other + (2 * kU + row.error) * size +
@@ -176,8 +202,8 @@ Head Rotated(const Head& in, const Window& window, const Row& row, bool inverse,
       out[at] =
           Settled(values[at], error * kSlack + 3 * kTiny, size, overflows || IsUncertain(one) || IsUncertain(other));
     };
-    put(to.x, x, c, y, s);
-    put(to.y, y, c, x, s);
+    put(to.x, x, std::fabs(row.cos[pair]), y, sin_x);
+    put(to.y, y, std::fabs(row.cos[second]), x, sin_y);
   }
   return out;
 }

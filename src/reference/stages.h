@@ -19,6 +19,7 @@ struct Window {
   int split = 0;  // of half pairs
   Pairing pairing = half;
   Pairing output_pairing = half;
+  std::vector<int> block_pairs{};  // half pairs are made inside blocks of so many pairs; empty: in the whole window
 
   static Window Of(const simdrope_rope_info& info, Pairing output_pairing = SIMDROPE_SAME_PAIRING);
   int pairs() const { return rotary_dim / 2; }

@@ -69,6 +69,8 @@ simdrope_config DrawConfig(Bytes& in, Lists& lists) {
   }
   if (in.flag()) c.xpos = {in.real(), in.real(), in.flag()};
   if (in.flag()) c.temperature = {in.real(), in.real(), in.real()};
+  if (in.flag()) c.angle_order = in.choice<simdrope_angle_order>(3);
+  c.pairs_in_sections = in.flag() && in.flag();
   return c;
 }
 

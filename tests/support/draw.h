@@ -176,6 +176,28 @@ class Draw {
       config_.xpos.center = random_.Real(-100, 100);
     }
     if (random_.Chance(6)) config_.temperature = {0.1, 100, 1};
+    if (random_.Chance(5)) DrawBlocks();
+    if (random_.Chance(5) && config_.xpos.scale_base == 0) {
+      config_.angle_order = random_.Pick({SIMDROPE_ANGLES_HALVES, SIMDROPE_ANGLES_NEIGHBOURS});
+      const bool is_half = config_.pairing == simdrope::half;
+      if ((config_.angle_order == SIMDROPE_ANGLES_NEIGHBOURS) == is_half) {
+        options_.output_pairing = SIMDROPE_SAME_PAIRING;
+      }
+    }
+  }
+
+  // Axes one after the other, some without pairs; where they can, pairs lie inside the block of their axis.
+  void DrawBlocks() {
+    simdrope_axes& axes = config_.axes;
+    axes.count = static_cast<int>(random_.Int(2, SIMDROPE_MAX_AXES));
+    axes.layout = SIMDROPE_AXES_RESTART;
+    config_.set_pair_axis({});
+    int left = pairs_;
+    for (int a = 0; a < axes.count; ++a) {
+      axes.sections[a] = a + 1 == axes.count ? left : static_cast<int>(random_.Int(0, left));
+      left -= axes.sections[a];
+    }
+    config_.pairs_in_sections = config_.pairing == simdrope::half && config_.split == 0;
   }
 
   void DrawSource() {
@@ -200,6 +222,9 @@ class Draw {
   }
 
   void DrawTable(IdsDraw* ids) {
+    config_.angle_order = SIMDROPE_ANGLES_OF_PAIRS;  // a table says these in its own way, or not
+    config_.pairs_in_sections = false;
+    if (config_.axes.layout == SIMDROPE_AXES_RESTART) config_.axes.count = ids->axes = 1;
     const int64_t rows = random_.Int(1, 24);
     const int64_t batches = random_.Chance(3) ? shape_.batch : 1;
     // Drawn one by one: the order in which arguments are evaluated is the compiler's choice.

@@ -166,6 +166,7 @@ void Call::ReadRows(PyObject* rows) {
   cos_sin.rotary_offset = static_cast<int32_t>(Int64(Attribute(rows, "rotary_offset").get(), "rotary_offset"));
   cos_sin.split = static_cast<int32_t>(Int64(Attribute(rows, "split").get(), "split"));
   cos_sin.magnitude = static_cast<float>(Double(Attribute(rows, "magnitude").get(), "magnitude"));
+  cos_sin.full_width = PyObject_IsTrue(Attribute(rows, "full_width").get()) == 1;
   cos_sin.pairing = static_cast<simdrope_pairing>(ValueOf(kPairings, Attribute(rows, "pairing").get(), "pairing"));
   cos_sin.out_of_range =
       static_cast<simdrope_out_of_range>(ValueOf(kOutOfRange, Attribute(rows, "out_of_range").get(), "out_of_range"));
@@ -173,7 +174,8 @@ void Call::ReadRows(PyObject* rows) {
   if (!IsNone(pair_axis.get())) {
     cos_sin.pair_axis =
         static_cast<const uint8_t*>(ReadPerToken(pair_axis.get(), Element::kU8, "pair_axis", false, &pair_axis_));
-    const int64_t wanted = cos_sin.rotary_dim > 0 ? cos_sin.rotary_dim / 2 : cos_sin.table.columns;
+    const int64_t columns = cos_sin.full_width ? cos_sin.table.columns / 2 : cos_sin.table.columns;
+    const int64_t wanted = cos_sin.rotary_dim > 0 ? cos_sin.rotary_dim / 2 : columns;
     if (pair_axis_.shape.count() < wanted) {
       Raise(PyExc_ValueError, "pair_axis has %lld entries for %lld pairs",
             static_cast<long long>(pair_axis_.shape.count()), static_cast<long long>(wanted));

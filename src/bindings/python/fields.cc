@@ -30,6 +30,8 @@ const Field kConfigFields[] = {
     FIELD(simdrope_config, theta, kDouble),
     FIELD(simdrope_config, reversed, kBool),
     FIELD(simdrope_config, query_log_length, kDouble),
+    ENUM_FIELD(simdrope_config, angle_order, kAngleOrders),
+    FIELD(simdrope_config, pairs_in_sections, kBool),
 };
 const Field kScalingFields[] = {
     ENUM_FIELD(simdrope_scaling, type, kScalings),
@@ -85,6 +87,7 @@ const char* const kScalingNames[] = {"none", "linear",   "llama3",       "ntk", 
                                      "yarn", "longrope", "proportional", "freq_factors", "explicit"};
 const char* const kAxisLayoutNames[] = {"sections", "interleaved", "alternate", "restart",
                                         "strided",  "explicit",    "sum"};
+const char* const kAngleOrderNames[] = {"of_pairs", "halves", "neighbours"};
 const char* const kFormatNames[] = {"f32", "f16", "bf16", "f8_e4m3", "f8_e5m2", "i8", "u8", "q8_0", "q4_0"};
 const char* const kOutOfRangeNames[] = {"reject", "identity", "skip"};
 const char* const kNormNames[] = {"none", "rms", "l2", "layer"};
@@ -191,6 +194,7 @@ Ref Construct(PyObject* module, const char* type, PyObject* keywords) {
 }  // namespace
 
 const Names kPairings = List(kPairingNames);
+const Names kAngleOrders = List(kAngleOrderNames);
 const Names kPrecisions = List(kPrecisionNames);
 const Names kScalings = List(kScalingNames);
 const Names kAxisLayouts = List(kAxisLayoutNames);

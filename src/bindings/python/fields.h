@@ -14,7 +14,7 @@ struct Names {
   const char* const* first;
   int count;
 };
-extern const Names kPairings, kPrecisions, kScalings, kAxisLayouts, kFormats, kOutOfRange, kNorms;
+extern const Names kPairings, kPrecisions, kScalings, kAxisLayouts, kAngleOrders, kFormats, kOutOfRange, kNorms;
 
 // The value called `name` in `text`; `argument` says what is being read, for the message.
 int ValueOf(const Names& names, PyObject* text, const char* argument);

@@ -85,6 +85,8 @@ class Config:
     precision: "exact", "float32" (as PyTorch models compute), "bf16_positions", "f16_positions".
     reversed: turns the other way (NanoChat). query_log_length: Q at position p is multiplied by
     log(p + 1) / log(query_log_length), where that is above 1; 0: none.
+    angle_order: "of_pairs", or which cos and sin each element of a pair takes: "halves" (V-JEPA 2), "neighbours".
+    pairs_in_sections: half pairs are made inside the block of each axis (Gemma 4's vision tower).
     """
 
     head_dim: int
@@ -100,6 +102,8 @@ class Config:
     temperature: Temperature = field(default_factory=Temperature)
     reversed: bool = False
     query_log_length: float = 0.0
+    angle_order: str = "of_pairs"
+    pairs_in_sections: bool = False
 
     def to_hf_config(self) -> str:
         """The config.json (transformers v5) that reads back to this Config."""
@@ -184,6 +188,7 @@ class Table:
 
     key_cos, key_sin: rows for K where they are others. magnitude multiplies cos and sin.
     out_of_range: what becomes of a token whose position has no row: "reject", "identity", "skip".
+    full_width: [rows, rotary_dim], a column for each element (transformers' cos and sin, used as they are).
     """
 
     cos: Array
@@ -197,6 +202,7 @@ class Table:
     key_cos: Optional[Array] = None
     key_sin: Optional[Array] = None
     pair_axis: Optional[Array] = None
+    full_width: bool = False
     rope = None
     _simdrope_rows = True
 
