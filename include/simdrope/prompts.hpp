@@ -20,7 +20,11 @@ enum class PromptModel {
   // turns, a chunk of time each.
   qwen2_5_omni,
   // XD-RoPE: four axes, of which the first counts all tokens; each row of an image ends with a token of its own.
-  hunyuan_vl
+  hunyuan_vl,
+  // VideoRoPE of Ming (Ling 2, rope_type video_rope): rows and columns are counted from the middle of a frame, and from
+  // its time on; what follows goes on one beyond the last frame. Positions at a prompt's beginning may be negative.
+  // (rope_type 3D: qwen2_5_omni.)
+  ling
 };
 
 // A run of tokens. The grid of an image or video is that of its tokens, after merging patches. Sound by itself has
@@ -32,7 +36,7 @@ struct Segment {
   int64_t frames = 1;
   int64_t height = 0;
   int64_t width = 0;
-  double seconds_per_frame = 1;  // qwen2_5_vl and qwen2_5_omni videos: second_per_grid_ts
+  double seconds_per_frame = 1;  // qwen2_5_vl, qwen2_5_omni and ling videos: second_per_grid_ts
   // qwen2_5_omni: tokens of the video's own sound, from its first frame on. The segment then has four tokens more: its
   // two beginnings share a position, and so do its two ends.
   int64_t sound_tokens = 0;
@@ -49,7 +53,7 @@ inline Segment video_with_sound(int64_t frames, int64_t height, int64_t width, d
 }
 
 struct PromptOptions {
-  // qwen2_5_vl: vision_config.tokens_per_second; qwen2_5_omni: position_id_per_seconds, which is 25.
+  // qwen2_5_vl: vision_config.tokens_per_second; qwen2_5_omni: position_id_per_seconds, which is 25; ling: always 2.
   double tokens_per_second = 2;
   double seconds_per_chunk = 2;  // qwen2_5_omni: of video and sound in turns
   // Frame f of a video is at floor(f * seconds_per_frame * tokens_per_second); true: at
@@ -67,7 +71,7 @@ struct PromptPositions {
 
 // The positions of prompts packed one after another; each begins at 0. A token of text has the same
 // position on all axes. What follows an image or video begins max(height, width) beyond its first
-// position, even where its frames reach further.
+// position, even where its frames reach further; with the models that say so elsewhere.
 SIMDROPE_API Result<PromptPositions> mrope_positions(PromptModel model,
                                                      const std::vector<std::vector<Segment>>& prompts,
                                                      const PromptOptions& options = {});

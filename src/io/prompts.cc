@@ -49,20 +49,24 @@ class Builder {
   void prompt(const std::vector<Segment>& segments) {
     start_ = 0;
     images_ = 0;
+    past_start_ = 0;
     largest_ = -1;
     for (const Segment& segment : segments) {
       if (segment.kind == Segment::Kind::text) {
         text(segment.tokens);
       } else if (model_ == PromptModel::hunyuan_vl) {
         rows(segment);
+      } else if (model_ == PromptModel::ling) {
+        centred(segment);
       } else if (segment.sound_tokens > 0) {
         video_and_sound(segment);
       } else {
         grid(segment);
       }
     }
-    out_.next.push_back(model_ == PromptModel::qwen2_5_omni || model_ == PromptModel::hunyuan_vl ? start_
-                                                                                                 : largest_ + 1);
+    const bool goes_on =
+        model_ == PromptModel::qwen2_5_omni || model_ == PromptModel::hunyuan_vl || model_ == PromptModel::ling;
+    out_.next.push_back(goes_on ? start_ : largest_ + 1);
   }
 
  private:
@@ -87,6 +91,25 @@ class Builder {
       for (int64_t column = 0; column <= segment.width; ++column) put({start_++, column, row, images_});
     }
     ++images_;
+  }
+
+  // Ling: around the middle of the frame. Times are not rounded until they are written.
+  void centred(const Segment& segment) {
+    double time = 0;
+    for (int64_t frame = 0; frame < segment.frames; ++frame) {
+      time = static_cast<double>(start_) + past_start_ +
+             static_cast<double>(frame) * segment.seconds_per_frame * options_.tokens_per_second;
+      for (int64_t row = 0; row < segment.height; ++row) {
+        for (int64_t column = 0; column < segment.width; ++column) {
+          put({static_cast<int64_t>(time), around(time, row, segment.height), around(time, column, segment.width), 0});
+        }
+      }
+    }
+    start_ = static_cast<int64_t>(time) + 1;
+    past_start_ = time - std::floor(time);
+  }
+  static int64_t around(double time, int64_t at, int64_t count) {
+    return static_cast<int64_t>(time + static_cast<double>(at - (count - 1) / 2));
   }
 
   // Frames and sound that begin in the same chunk of time follow each other, frames first.
@@ -146,6 +169,7 @@ class Builder {
   PromptPositions& out_;
   int64_t at_ = 0;
   int64_t start_ = 0;
+  double past_start_ = 0;  // ling: by how much less than 1 the next position lies beyond start_
   int64_t images_ = 0;
   int64_t largest_ = -1;
 };

@@ -69,6 +69,45 @@ TEST_CASE("prompts: Hunyuan-VL counts tokens on the first of four axes") {
   CHECK(p->next == Ids{6});
 }
 
+// inclusionAI/Ming, modeling_bailing_moe_v2.py (get_t_scale_rope_index, called with scale_factor 2): lists of real
+// positions, cut to whole ones at the end; each part goes on at the last one's largest time plus 1.
+TEST_CASE("prompts: Ling counts rows and columns from the middle of a frame, whose time they share") {
+  const std::vector<io::Segment> prompt = {io::text(3),        io::image(4, 7), io::text(2), io::video(3, 2, 5, 0.4),
+                                           io::video(2, 3, 1), io::text(4)};
+  std::vector<double> time, row, column;
+  for (const io::Segment& segment : prompt) {
+    const double begin = time.empty() ? 0 : time.back() + 1;
+    if (segment.kind == io::Segment::Kind::text) {
+      for (int64_t i = 0; i < segment.tokens; ++i) {
+        for (std::vector<double>* axis : {&time, &row, &column}) axis->push_back(begin + static_cast<double>(i));
+      }
+      continue;
+    }
+    for (int64_t i = 0; i < segment.frames * segment.height * segment.width; ++i) {
+      const int64_t t = i / (segment.height * segment.width), h = i / segment.width % segment.height,
+                    w = i % segment.width;
+      time.push_back(begin + static_cast<double>(t) * segment.seconds_per_frame * 2);
+      row.push_back(time.back() + static_cast<double>(h - (segment.height - 1) / 2));
+      column.push_back(time.back() + static_cast<double>(w - (segment.width - 1) / 2));
+    }
+  }
+  const auto p = io::mrope_positions(io::PromptModel::ling, {prompt, {io::image(5, 1), io::text(1)}});
+  REQUIRE(p.ok());
+  CHECK(p->axes == 3);
+  REQUIRE(p->tokens == static_cast<int64_t>(time.size()) + 6);
+  const size_t tokens = time.size(), stride = static_cast<size_t>(p->tokens);
+  for (size_t i = 0; i < tokens; ++i) {
+    CAPTURE(i);
+    CHECK(p->ids[i] == static_cast<int64_t>(time[i]));
+    CHECK(p->ids[stride + i] == static_cast<int64_t>(row[i]));
+    CHECK(p->ids[2 * stride + i] == static_cast<int64_t>(column[i]));
+  }
+  // An image that a prompt begins with: rows from -2 on.
+  CHECK(Ids(p->ids.begin() + static_cast<int64_t>(stride + tokens),
+            p->ids.begin() + static_cast<int64_t>(2 * stride)) == Ids{-2, -1, 0, 1, 2, 1});
+  CHECK(p->next == Ids{static_cast<int64_t>(time.back()) + 1, 2});
+}
+
 TEST_CASE("prompts: dual chunk attention never sees a distance beyond its chunk") {
   const int64_t chunk_size = 10, local_size = 3, chunk = 7;
   const auto p = io::dual_chunk_positions(0, 40, chunk_size, local_size);
