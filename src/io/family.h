@@ -39,7 +39,8 @@ struct LayerList {
 
 // Layers told apart by their number, where no list does.
 struct Period {
-  enum class Phase : uint8_t { last, first, first_and_last, from_the_end, middle };
+  // last_and_rest: the last of each period, and all that are left beyond the last whole one.
+  enum class Phase : uint8_t { last, first, first_and_last, from_the_end, middle, last_and_rest };
   int32_t length = 0;  // one layer in so many is of type `one`; 0: all layers are alike
   std::string_view one = "full_attention";
   std::string_view others = "sliding_attention";
@@ -67,6 +68,7 @@ struct Kind {
   std::string_view k_heads_key{};
   std::string_view k_heads_if{};  // a key that must be true for k_heads_key to count; "": none
   double attention_factor = 0;    // unless the file gives one; 0: what the scaling prescribes
+  bool plain_heads = false;       // of a model with latent attention: head_dim elements, half pairs from the first on
 };
 
 // A key that decides that a model has no RoPE, or is read as another family.
@@ -76,6 +78,16 @@ struct Switch {
   When when = When::is;      // an absent key is null
   std::string_view value{};  // as JSON
   std::string_view as{};     // the family it is read as then; "": no RoPE
+};
+
+// A theta that grows with the length n of the sequence, at least the trained one: by NTK scaling with
+// alpha = max(2^ceil(log2(n / base) + 1) - 1, 1). Beyond the trained length attention is scaled by 0.1 ln(n / trained)
+// + 1.
+struct GrowingTheta {
+  std::string_view base_key{};     // "": none
+  int64_t base = 0;                // where the file does not say it
+  std::string_view trained_key{};  // "": n counts from the base on, and attention is not scaled
+  std::string_view if_key{};       // a key that must be true; "": none
 };
 
 // GGUF: whether rope.dimension_sections are position axes, with half pairs.
@@ -121,8 +133,15 @@ struct Family {
   // Several position axes.
   simdrope_axis_layout layout = SIMDROPE_AXES_SECTIONS;  // what mrope_section means
   std::array<int32_t, 3> sections{};                     // 0: one axis
-  bool grid = false;  // a vision tower: two axes (H, W) of half the pairs each, laid out as `layout`
+  int32_t grid_axes =
+      0;  // a vision tower: 2 axes (H, W) or 3 (T, H, W) of equal parts of the head, laid out as `layout`
+  bool pairs_in_sections = false;  // half pairs are made inside the part of each axis
+  simdrope_angle_order angle_order = SIMDROPE_ANGLES_OF_PAIRS;
   std::array<Switch, 2> switches{};
+  GrowingTheta growing{};
+  // Keys whose value is known already, "key=json ..."; with another value the file is refused.
+  std::string_view known_values{};
+  std::string_view rope_types{};      // rope types that only its own code knows: "3D video_rope" (Ming)
   int64_t original_max_position = 0;  // of its class; beside rope_parameters, and counts before what is in it
   // Queries of layers without RoPE are scaled (Llama 4).
   simdrope_temperature nope_temperature{0, 0, 0};

@@ -99,6 +99,7 @@ class ConfigReader {
     }
     note("rope", "model type " + model_.model_type);
     check_required();
+    check_known_values();
     read_heads();
     read_context();
     read_kinds();
@@ -189,6 +190,19 @@ class ConfigReader {
     if (key == "rope_theta" && keys_.has("rope_parameters")) return;
     reject("key ", keys_.path_of(key), " is missing, and model type ", in_quotes(model_.model_type),
            " alone does not tell it");
+  }
+
+  void check_known_values() {
+    any_word(family_->known_values, [&](std::string_view pair) {
+      const size_t equals = pair.find('=');
+      const std::string_view key = pair.substr(0, equals), known = pair.substr(equals + 1);
+      const Json* value = keys_.any(key);
+      if (value != nullptr && *value != parse_json(known).root) {
+        reject("key ", keys_.path_of(key), " is ", value->dump(), "; model type ", in_quotes(model_.model_type),
+               " is known with ", known, " only");
+      }
+      return false;
+    });
   }
 
   int32_t hidden_size() { return small({"embed_dim", "hidden_size", "n_embd", "d_model"}, family_->sizes.hidden); }
@@ -553,6 +567,10 @@ class ConfigReader {
     if (differs != nullptr) {
       const int32_t by_key = differs->head_dim_key.empty() ? 0 : small({differs->head_dim_key}, 0);
       if (by_key != 0 || differs->head_dim != 0) context.head_dim = by_key != 0 ? by_key : differs->head_dim;
+      if (differs->plain_heads) {
+        context.pairing = half;
+        context.rotary_offset = context.rotary_dim = 0;
+      }
     }
     if (full_head_dim_ != 0 && kind.name == "full_attention") context.head_dim = full_head_dim_;
     if (kind.theta != 0) context.theta = kind.theta;
@@ -569,7 +587,7 @@ class ConfigReader {
            rope.contains("partial_rotary_factor") ? "key " + keys.path_of("partial_rotary_factor") : fraction_from_);
     }
     read_flash_attention_keys(config);
-    read_qwen_keys(config);
+    read_growing_theta(config);
     // Phi-3 small multiplies positions.
     if (const double scale = keys_.number({"rope_position_scale"}).value_or(1); scale != 1) {
       if (config.scaling.type != SIMDROPE_SCALING_NONE || !(scale > 0)) {
@@ -597,15 +615,22 @@ class ConfigReader {
     }
   }
 
-  // Qwen 1: beyond seq_length theta grows by alpha = 2^ceil(log2(n / seq_length) + 1) - 1.
-  void read_qwen_keys(Config& config) {
-    if (family_->names != "qwen") return;
-    const double trained = static_cast<double>(keys_.integer({"seq_length"}).value_or(0));
-    const double length = static_cast<double>(options_.seq_len);
-    if (trained > 1 && keys_.boolean({"use_logn_attn"}).value_or(false)) config.query_log_length = trained;
-    if (!keys_.boolean({"use_dynamic_ntk"}).value_or(false) || !(trained > 0 && length > trained)) return;
-    config.scaling.type = SIMDROPE_SCALING_NTK;
-    config.scaling.factor = std::max(std::exp2(std::ceil(std::log2(length / trained) + 1)) - 1, 1.0);
+  void read_growing_theta(Config& config) {
+    const GrowingTheta& growing = family_->growing;
+    if (growing.base_key.empty()) return;
+    const double base = static_cast<double>(keys_.integer({growing.base_key}).value_or(growing.base));
+    const bool has_trained = !growing.trained_key.empty();
+    const double trained = has_trained ? static_cast<double>(keys_.integer({growing.trained_key}).value_or(0)) : base;
+    if (base > 1 && keys_.boolean({"use_logn_attn"}).value_or(false)) config.query_log_length = base;
+    const bool counts = growing.if_key.empty() || keys_.boolean({growing.if_key}).value_or(false);
+    const double length = std::max(static_cast<double>(options_.seq_len), trained);
+    if (!counts || !(base > 0 && length > 0)) return;
+    const double alpha = std::exp2(std::ceil(std::log2(length / base) + 1)) - 1;
+    if (alpha > 1) {
+      config.scaling.type = SIMDROPE_SCALING_NTK;
+      config.scaling.factor = alpha;
+    }
+    if (has_trained && length > trained) config.scaling.attention_factor = 0.1 * std::log(length / trained) + 1;
   }
 
   void add_nope(LayerKind&& kind) {
@@ -670,7 +695,7 @@ class ConfigReader {
     if (keys_.boolean({"rotary_value"}).value_or(false)) {
       model_.warnings.push_back("key " + keys_.last() + ": V is rotated like Q and K");
     }
-    if (keys_.boolean({"use_logn_attn"}).value_or(false) && family_->names != "qwen") {
+    if (keys_.boolean({"use_logn_attn"}).value_or(false) && family_->growing.base_key != "seq_length") {
       model_.warnings.push_back("key " + keys_.last() +
                                 ": beyond seq_length, queries at position p are multiplied by " +
                                 "ln(p + 1) / ln(seq_length), which only model type \"qwen\" is read with");

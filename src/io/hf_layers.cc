@@ -153,6 +153,7 @@ class Layers {
       case Period::Phase::first_and_last: return layer == 0 || (layer + 1) % period == 0;
       case Period::Phase::from_the_end: return (count_ - 1 - layer) % period == 0;
       case Period::Phase::middle: return layer % period == period / 2;
+      case Period::Phase::last_and_rest: return (layer + 1) % period == 0 || layer >= count_ / period * period;
     }
     return false;
   }

@@ -17,8 +17,14 @@ double require(Keys& rope, std::string_view name, std::string_view type) {
   return *value;
 }
 
+// Of the family alone: what it means beyond the default is in read_axes.
+bool is_own_type(const HfContext& context, std::string_view type) {
+  return any_word(context.family->rope_types, [&](std::string_view known) { return known == type; });
+}
+
 std::string rope_type_of(Keys& rope, const HfContext& context) {
   const auto canonical = [&](std::string type) {
+    if (type == "3D" && is_own_type(context, type)) return std::string("default");
     if (type == "su") return std::string("longrope");
     if (type == "mrope" || type == "axial" || type == "mllama4") return std::string("default");
     if (type == "xdrope") return std::string(rope.has("alpha") ? "dynamic" : "default");  // Hunyuan-VL
@@ -163,8 +169,24 @@ void read_longrope(Keys& rope, const HfContext& context, int32_t pairs, Config& 
   s.long_mscale = rope.number({"long_mscale"}).value_or(0);
 }
 
-void read_axes(Keys& rope, const HfContext& context, int32_t pairs, simdrope_axes& axes) {
+// Two axes that take turns, in pairs of one frequency: column, row, column, row, ... (Kimi's MoonViT).
+void alternate_axes(int32_t pairs, Config& config) {
+  std::vector<uint8_t> pair_axis;
+  std::vector<double> inv_freq;
+  for (int32_t i = 0; i < pairs; ++i) {
+    pair_axis.push_back(i % 2 == 0 ? 1 : 0);
+    inv_freq.push_back(std::pow(config.theta, -(i - i % 2) / static_cast<double>(pairs)));
+  }
+  config.axes.count = 2;
+  config.axes.layout = SIMDROPE_AXES_EXPLICIT;
+  config.set_pair_axis(std::move(pair_axis));
+  config.scaling.type = SIMDROPE_SCALING_EXPLICIT;
+  config.set_factors(std::move(inv_freq));
+}
+
+void read_axes(Keys& rope, const HfContext& context, const std::string& type, int32_t pairs, Config& config) {
   const Family& family = *context.family;
+  simdrope_axes& axes = config.axes;
   std::vector<double> sections;
   if (const auto given = rope.numbers({"mrope_section", "xdrope_section"})) {
     sections = *given;
@@ -173,10 +195,14 @@ void read_axes(Keys& rope, const HfContext& context, int32_t pairs, simdrope_axe
   }
   const bool interleaved_axes =
       rope.boolean({"mrope_interleaved", "interleaved"}).value_or(family.layout == SIMDROPE_AXES_INTERLEAVED);
-  if (family.grid) {
-    axes.count = 2;
+  if (family.grid_axes != 0 && family.layout == SIMDROPE_AXES_EXPLICIT) {
+    if (config.scaling.type != SIMDROPE_SCALING_NONE) reject("axes that take turns, with rope_type ", in_quotes(type));
+    return alternate_axes(pairs, config);
+  }
+  if (family.grid_axes != 0) {
+    axes.count = family.grid_axes;
     axes.layout = family.layout;
-    axes.sections[0] = axes.sections[1] = pairs / 2;
+    std::fill_n(axes.sections, axes.count, pairs / axes.count);
     return;
   }
   if (sections.empty()) return;
@@ -184,9 +210,10 @@ void read_axes(Keys& rope, const HfContext& context, int32_t pairs, simdrope_axe
     reject("key ", rope.path_of("mrope_section"), " has ", sections.size(), " numbers, not 2 to ", SIMDROPE_MAX_AXES);
   }
   axes.count = static_cast<int32_t>(sections.size());
-  axes.layout = family.layout == SIMDROPE_AXES_ALTERNATE ? SIMDROPE_AXES_ALTERNATE
-                : interleaved_axes                       ? SIMDROPE_AXES_INTERLEAVED
-                                                         : SIMDROPE_AXES_SECTIONS;
+  const bool is_ernie = family.layout == SIMDROPE_AXES_ALTERNATE;
+  axes.layout = is_ernie || type == "video_rope" ? SIMDROPE_AXES_ALTERNATE
+                : interleaved_axes               ? SIMDROPE_AXES_INTERLEAVED
+                                                 : SIMDROPE_AXES_SECTIONS;
   double total = 0;
   for (const double section : sections) total += section;
   if (total != pairs) {
@@ -199,8 +226,8 @@ void read_axes(Keys& rope, const HfContext& context, int32_t pairs, simdrope_axe
     }
     axes.sections[axis] = static_cast<int32_t>(sections[axis]);
   }
-  // ERNIE's list is [H, W, T].
-  if (axes.layout == SIMDROPE_AXES_ALTERNATE) {
+  // ERNIE's list is [H, W, T]; that of video_rope (Ming) begins with T.
+  if (is_ernie) {
     std::rotate(axes.sections, axes.sections + axes.count - 1, axes.sections + axes.count);
   }
 }
@@ -227,7 +254,9 @@ int32_t rotary_dim_of(Keys& rope, const HfContext& context, bool proportional, d
     reject("key ", rope.path_of("partial_rotary_factor"), ": the rotary part of a head is ", fraction,
            ", not above 0 and at most 1");
   }
-  const auto dim = static_cast<int32_t>(context.head_dim * fraction);
+  // Three axes leave the rest of a head that they do not divide (V-JEPA 2).
+  const int32_t parts = context.family->grid_axes > 2 ? 2 * context.family->grid_axes : 1;
+  const auto dim = static_cast<int32_t>(context.head_dim * fraction) / parts * parts;
   if (dim < 2 || dim % 2 != 0) {
     reject("a head of ", context.head_dim, " with a rotary part of ", fraction, " rotates ", dim,
            " elements; an even number from 2 on is wanted");
@@ -243,6 +272,8 @@ Config read_hf_rope(Keys& rope, const HfContext& context) {
   config.rotary_offset = context.rotary_offset;
   config.pairing = context.pairing;
   config.reversed = context.family->reversed;
+  config.pairs_in_sections = context.family->pairs_in_sections;
+  config.angle_order = context.family->angle_order;
   config.theta = rope.number({"rope_theta"}).value_or(context.theta);
   const std::string type = rope_type_of(rope, context);
   const double fraction = rope.number({"partial_rotary_factor"}).value_or(context.rotary_fraction);
@@ -270,13 +301,13 @@ Config read_hf_rope(Keys& rope, const HfContext& context) {
     scaling.type = SIMDROPE_SCALING_PROPORTIONAL;
     scaling.proportion = fraction;
     scaling.factor = rope.number({"factor"}).value_or(0);
-  } else if (type != "default") {
+  } else if (type != "default" && !is_own_type(context, type)) {
     reject("key ", rope.path_of("rope_type"), " is ", in_quotes(type), ", which is not known");
   }
   if (scaling.type == SIMDROPE_SCALING_DYNAMIC || scaling.type == SIMDROPE_SCALING_LONGROPE) {
     scaling.seq_len = context.seq_len;
   }
-  read_axes(rope, context, pairs, config.axes);
+  read_axes(rope, context, type, pairs, config);
 
   if (const std::optional<double> beta = rope.number({"llama_4_scaling_beta"}); beta && *beta != 0) {
     config.temperature.beta = *beta;

@@ -101,6 +101,7 @@ TEST_CASE("family: every row of a model with RoPE reads its class's defaults") {
     std::string more = R"(, "hidden_size": 1024, "num_attention_heads": 8, "num_hidden_layers": 40)";
     if (family.requires_key == "rope_theta") more += R"(, "rope_theta": 10000)";
     if (family.requires_key == "head_dim") more += R"(, "head_dim": 128)";
+    if (family.requires_key == "training_seqlen") more += R"(, "training_seqlen": 8192)";
     if (family.requires_key == "rope_local_theta") more += R"(, "rope_local_theta": 10000)";
     if (family.requires_key == "qk_rope_head_dim") more += R"(, "qk_rope_head_dim": 64)";
     if (family.requires_key == "layer_types" || family.requires_key == "rope_layout") continue;

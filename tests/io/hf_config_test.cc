@@ -485,6 +485,7 @@ TEST_CASE("hf_config: each field of a Config is written and read back") {
     if (change.name == "rotary_dim") changed.rotary_dim = 62;
     if (change.name == "rotary_offset") changed.rotary_dim = 62;
     if (change.name == "scaling.type") changed.scaling.factor = 4;
+    if (change.name == "pairs_in_sections") changed.axes = {2, SIMDROPE_AXES_RESTART, {16, 16}, 0, nullptr};
     if (change.name == "query_log_length") changed.query_log_length = 2048;
     if (change.name == "split") {
       changed.rotary_dim = 32;
@@ -532,4 +533,136 @@ TEST_CASE("hf: NanoChat turns the other way, Qwen's queries grow with log n, YaR
   const Config linear = llama(yarn + "0}");
   CHECK(linear.scaling.type == SIMDROPE_SCALING_LINEAR);
   CHECK(linear.scaling.attention_factor == doctest::Approx(0.1 * std::log(4) + 1));
+}
+
+// transformers, configuration_gemma4.py and modeling_vjepa2.py.
+TEST_CASE("hf: vision towers whose axes have a part of the head each") {
+  const io::Model gemma = parse(R"({"model_type": "gemma4_vision", "num_attention_heads": 16, "head_dim": 72})");
+  const Config& blocks = gemma.ropes[0].config;
+  CHECK(blocks.theta == 100);
+  CHECK(blocks.pairing == simdrope::half);
+  CHECK(blocks.pairs_in_sections);
+  CHECK(blocks.axes.count == 2);
+  CHECK(blocks.axes.layout == SIMDROPE_AXES_RESTART);
+  CHECK(blocks.axes.sections[0] == 18);
+  CHECK(blocks.axes.sections[1] == 18);
+  check_round_trip(blocks);
+
+  const io::Model vjepa = parse(R"({"model_type": "vjepa2"})");
+  const Config& wide = vjepa.ropes[0].config;
+  CHECK(wide.head_dim == 64);
+  CHECK(wide.rotary_dim == 60);
+  CHECK(wide.pairing == simdrope::interleaved);
+  CHECK(wide.angle_order == SIMDROPE_ANGLES_HALVES);
+  CHECK(wide.axes.count == 3);
+  CHECK(wide.axes.sections[2] == 10);
+  check_round_trip(wide);
+  CHECK(
+      parse(R"({"model_type": "vjepa2", "hidden_size": 1408, "num_attention_heads": 22})").ropes[0].config.rotary_dim ==
+      60);
+  CHECK(parse(R"({"model_type": "vjepa2", "hidden_size": 1280})").ropes[0].config.rotary_dim == 78);
+}
+
+// modeling_telechat.py: theta grows by alpha = 2^ceil(log2(n / base_seqlen) + 1) - 1, n at least training_seqlen.
+TEST_CASE("hf: TeleChat's theta follows the length") {
+  const auto config = [](const char* keys, int64_t seq_len) {
+    io::ReadOptions options;
+    options.seq_len = seq_len;
+    const auto model = io::parse_hf_config(
+        R"({"model_type": "telechat", "hidden_size": 4096, "n_head": 32, "n_layer": 30, "seq_length": 8192, )" +
+            std::string(keys) + "}",
+        options);
+    REQUIRE_MESSAGE(model.ok(), model.status().message());
+    return model->ropes[0].config;
+  };
+  const Config plain = config(R"("base_seqlen": 8192, "training_seqlen": 8192)", 0);
+  CHECK(plain.scaling.type == SIMDROPE_SCALING_NONE);
+  CHECK(plain.theta == 10000);
+  const Config first = config(R"("training_seqlen": 8192)", 100);  // TeleChat 1: base 4096
+  CHECK(first.scaling.type == SIMDROPE_SCALING_NTK);
+  CHECK(first.scaling.factor == 3);
+  CHECK(first.scaling.attention_factor == 0);
+  const Config longer = config(R"("base_seqlen": 8192, "training_seqlen": 8192)", 20000);
+  CHECK(longer.scaling.factor == 7);
+  CHECK(longer.scaling.attention_factor == doctest::Approx(0.1 * std::log(20000 / 8192.0) + 1));
+  CHECK_FALSE(io::parse_hf_config(R"({"model_type": "telechat", "hidden_size": 4096, "n_head": 32})").ok());
+}
+
+// SGLang, grok.py: rope_type "original" keeps the frequencies. The type that Grok 2's file gives is GIT's.
+TEST_CASE("hf: Grok 2 calls itself git") {
+  const std::string file = R"({"model_type": "git", "hidden_size": 8192, "num_attention_heads": 64, "head_dim": 128,
+      "num_key_value_heads": 8, "num_hidden_layers": 64, "max_position_embeddings": 131072, "rope_theta": 208533496,
+      "attn_temperature_len": 1024, "original_max_position_embeddings": 8192, "scaling_factor": 16.0,
+      "attn_factor": 1.0, "beta_fast": 8, "beta_slow": 1, "architectures": ["Grok1ForCausalLM"])";
+  const io::Model model = parse(file + R"(, "rope_type": "original"})");
+  CHECK(model.ropes[0].rotary);
+  CHECK(model.ropes[0].config.theta == 208533496);
+  CHECK(model.ropes[0].config.scaling.type == SIMDROPE_SCALING_NONE);
+  CHECK(model.k_heads == 8);
+  CHECK_FALSE(io::parse_hf_config(file + R"(, "rope_type": "yarn_log"})").ok());
+  CHECK_FALSE(parse(R"({"model_type": "git", "architectures": ["GitForCausalLM"]})").ropes[0].rotary);
+}
+
+// modeling_bailing_moe_v2_5.py: linear attention rotates half pairs in the first half of heads of its own, one layer in
+// layer_group_size, and what is beyond the last whole group, has latent attention. Ling 3's delta attention turns
+// nothing.
+TEST_CASE("hf: Ling's hybrids") {
+  const io::Model ring = parse(R"({"model_type": "bailing_hybrid", "num_hidden_layers": 12, "layer_group_size": 5,
+      "head_dim": 128, "rope_theta": 6000000, "partial_rotary_factor": 0.5, "rope_interleave": true})");
+  const io::LayerRope& linear = *ring.find("linear_attention");
+  CHECK(linear.layers == std::vector<int>{0, 1, 2, 3, 5, 6, 7, 8});
+  CHECK(linear.config.pairing == simdrope::half);
+  CHECK(linear.config.head_dim == 128);
+  CHECK(linear.config.rotary_dim == 64);
+  CHECK(linear.config.rotary_offset == 0);
+  CHECK(linear.config.theta == 6000000);
+  const io::LayerRope& full = *ring.find("full_attention");
+  CHECK(full.layers == std::vector<int>{4, 9, 10, 11});
+  CHECK(full.config.pairing == simdrope::interleaved);
+  CHECK(full.config.head_dim == 192);
+  CHECK(full.config.rotary_dim == 64);
+  CHECK(full.config.rotary_offset == 128);
+
+  const std::string delta = R"({"model_type": "bailing_hybrid", "num_hidden_layers": 8, "layer_group_size": 4,
+      "rope_theta": 6000000, "rotary_dim": 64, "short_conv_kernel_size": 4, "use_mla_nope": )";
+  const io::Model ling = parse(delta + "false}");
+  CHECK_FALSE(ling.find("linear_attention")->rotary);
+  CHECK(ling.find("full_attention")->layers == std::vector<int>{3, 7});
+  CHECK(ling.find("full_attention")->config.rotary_dim == 64);
+  CHECK_FALSE(parse(delta + "true}").ropes[0].rotary);
+}
+
+// inclusionAI/Ming, modeling_bailing_moe_v2.py (apply_3d_rotary_pos_emb): rows and columns take turns, then time.
+TEST_CASE("hf: Ming's video_rope") {
+  const auto file = [](const char* model_type, const char* type) {
+    return std::string(R"({"model_type": ")") + model_type +
+           R"(", "hidden_size": 2048, "num_attention_heads": 16, "partial_rotary_factor": 0.5,
+            "rope_scaling": {"type": ")" +
+           type + R"(", "mrope_section": [8, 12, 12]}})";
+  };
+  const Config video = parse(file("bailing_moe_v2", "video_rope")).ropes[0].config;
+  CHECK(video.axes.layout == SIMDROPE_AXES_ALTERNATE);
+  CHECK(video.axes.sections[0] == 8);
+  CHECK(video.axes.sections[2] == 12);
+  CHECK(video.rotary_dim == 64);
+  CHECK(parse(file("bailing_moe_v2", "3D")).ropes[0].config.axes.layout == SIMDROPE_AXES_SECTIONS);
+  CHECK_FALSE(io::parse_hf_config(file("llama", "video_rope")).ok());
+  CHECK_FALSE(io::parse_hf_config(file("llama", "3D")).ok());
+}
+
+// modeling_kimi_vl.py (Rope2DPosEmb): element pair 2 i turns by the column, 2 i + 1 by the row, both with
+// theta^(-4 i / head_dim).
+TEST_CASE("hf: Kimi's vision tower") {
+  const io::Model model = parse(R"({"model_type": "kimi_k25_vision", "vt_hidden_size": 1152,
+      "vt_num_attention_heads": 16, "vt_num_hidden_layers": 27})");
+  const Config& config = model.ropes[0].config;
+  CHECK(config.head_dim == 72);
+  CHECK(config.pairing == simdrope::interleaved);
+  REQUIRE(config.axes.pair_axis_count == 36);
+  REQUIRE(config.scaling.factor_count == 36);
+  for (int i = 0; i < 36; ++i) {
+    CHECK(config.axes.pair_axis[i] == (i % 2 == 0 ? 1 : 0));
+    CHECK(config.scaling.factors[i] == doctest::Approx(std::pow(10000.0, -4.0 * (i / 2) / 72)).epsilon(1e-14));
+  }
+  check_round_trip(config);
 }
