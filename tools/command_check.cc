@@ -66,9 +66,10 @@ struct Buffer {
 
 // FNV-1a of the values; all NaNs count as one.
 uint64_t Fingerprint(uint64_t hash, const Buffer& buffer) {
-  const int64_t count = static_cast<int64_t>(buffer.bytes.size()) / size_of(buffer.tensor.format);
+  const Tensor& t = buffer.tensor;
+  const int64_t count = t.batch * t.seq * t.heads * t.head_dim;
   for (int64_t i = 0; i < count; ++i) {
-    const double value = reference::Load(buffer.bytes.data() + size_of(buffer.tensor.format, i), buffer.tensor.format);
+    const double value = reference::Load(buffer.bytes.data() + size_of(t.format, i), t.format);
     uint64_t bits = 0x7ff8;
     if (!std::isnan(value)) std::memcpy(&bits, &value, sizeof bits);
     hash = (hash ^ bits) * 0x100000001b3u;
