@@ -37,6 +37,28 @@ size_t StackOf(const std::function<void()>& body) {
 
 }  // namespace
 
+TEST_CASE("decoding a token by the straight road uses at most 16 KiB of stack") {
+  constexpr int kHeads = 4, kDim = 128;
+  for (const simdrope_pairing pairing : {SIMDROPE_HALF, SIMDROPE_INTERLEAVED}) {
+    simdrope::Config config(kDim);
+    config.pairing = pairing;
+    const auto rope = simdrope::Rope::create(config);
+    REQUIRE(rope.ok());
+    for (const simdrope_format format : {SIMDROPE_F32, SIMDROPE_F16, SIMDROPE_BF16}) {
+      std::vector<float> q(kHeads * kDim), k = q;
+      const simdrope::QKV token(simdrope::bshd(q.data(), format, 1, 1, kHeads, kDim),
+                                simdrope::bshd(k.data(), format, 1, 1, kHeads, kDim));
+      simdrope::Status status;
+      const auto run = [&] { status = simdrope::apply(rope->stream(4000), token); };
+      run();
+      REQUIRE(status.ok());
+      const size_t used = StackOf(run) - StackOf([] {});
+      MESSAGE(used, " bytes");
+      CHECK(used <= 16384);
+    }
+  }
+}
+
 TEST_CASE("a call uses at most 40 KiB of stack, whatever its stages") {
   constexpr int kTokens = 40, kHeads = 4, kDim = 128;
   const auto rope = simdrope::Rope::create(simdrope::Config(kDim));

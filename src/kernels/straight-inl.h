@@ -202,6 +202,12 @@ HWY_INLINE void RotateAnyWidth(const StraightCall& call) {
   }
 }
 
+// A function of its own: the other paths need no such stack.
+template <class Form, bool kNonTemporal>
+HWY_NOINLINE void RotateReordered(const StraightCall& call) {
+  RotateAnyWidth<Form, kNonTemporal>(call);
+}
+
 template <class Form, bool kNonTemporal>
 HWY_INLINE void RotateBy(const StraightCall& call) {
   const PathChoice choice = PathFor<Form>(call.pairs, call.split, kNonTemporal);
@@ -215,7 +221,11 @@ HWY_INLINE void RotateBy(const StraightCall& call) {
     }
   }
 #endif
-  RotateAnyWidth<Form, kNonTemporal>(call);
+  if constexpr (Form::kOrder != CosSinOrder::kNatural) {
+    RotateReordered<Form, kNonTemporal>(call);
+  } else {
+    RotateAnyWidth<Form, kNonTemporal>(call);
+  }
 }
 
 template <class T, simdrope_pairing kPairing>
