@@ -20,7 +20,9 @@ inline constexpr ptrdiff_t kPrefetchFarBytes = 2 * kPrefetchNearBytes;
 // all caches). Smaller calls lose more by the instructions than they gain.
 inline constexpr int64_t kPrefetchNearFrom = int64_t{2} << 20;
 inline constexpr int64_t kPrefetchFarFrom = int64_t{192} << 20;
-// The same with non-temporal stores, or with heads processed together: one size for both.
+// Out of place, and with heads processed together, only the second: 4096 heads of 128 in f32 from one buffer to another
+// took 370 us with the first and 328 without on two virtual Zen 4 cores (32 MiB of third-level cache), in place 201 and
+// 218. With non-temporal stores one size for both:
 inline constexpr int64_t kPrefetchNonTemporalFrom = int64_t{128} << 20;
 
 // Outputs of a call that exceed this in all, and are not in place, are stored non-temporally: they would not stay in

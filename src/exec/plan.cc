@@ -151,7 +151,8 @@ void ChooseMemoryAccess(const simdrope_qkv& out, Plan* plan) {
       o.call.non_temporal = o.road == Road::kTile ? !o.in_place : CanBeNonTemporal(*plan, o, to);
     }
     const int64_t far_from = o.call.non_temporal ? kPrefetchNonTemporalFrom : kPrefetchFarFrom;
-    const int64_t near_from = o.call.non_temporal || !o.token_major ? far_from : kPrefetchNearFrom;
+    const bool in_place_by_tokens = o.in_place && o.token_major;
+    const int64_t near_from = in_place_by_tokens ? kPrefetchNearFrom : far_from;
     if (plan->bytes >= near_from) o.call.prefetch_near = Ahead(o, kPrefetchNearBytes);
     if (plan->bytes >= far_from) o.call.prefetch_far = Ahead(o, kPrefetchFarBytes);
     plan->non_temporal = plan->non_temporal || o.call.non_temporal;
