@@ -70,9 +70,11 @@ struct Call {
   simdrope::Rope rope;
   impl::Window window;
   Tensors in, out;
+  simdrope_cos_sin cos_sin;
   impl::Plan plan;
   simdrope_run run;
 
+  Call(const Call&) = delete;
   Call(const impl::Kernels& kernels, Format format, simdrope_pairing pairing, int64_t tokens, int threads,
        simdrope_pairing output_pairing)
       : in(MakeTensors(Layout::kBshd, {1, tokens, 8, 0, 0, 128}, format)),
@@ -81,7 +83,7 @@ struct Call {
     config.pairing = pairing;
     rope = *simdrope::Rope::create(config);
     REQUIRE(impl::MakeWindow(128, 0, 0, 0, pairing, &window) == SIMDROPE_OK);
-    const simdrope_cos_sin cos_sin = rope.stream(7);
+    cos_sin = rope.stream(7);
     simdrope::Options options;
     options.threads = threads;
     impl::MakePlan(kernels, &cos_sin, window, output_pairing, in.qkv, out.qkv, options, 1, tokens, &plan);
