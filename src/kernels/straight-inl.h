@@ -30,7 +30,7 @@ inline constexpr size_t kMostResident =
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
 using UnrolledSteps = std::index_sequence<1, 2, 3, 4, 8, 16>;
 #elif HWY_ARCH_ARM_A64 && !HWY_HAVE_SCALABLE && HWY_TARGET != HWY_SCALAR
-using UnrolledSteps = std::index_sequence<2, 4, 8, 16>;
+using UnrolledSteps = std::index_sequence<4, 8, 16>;
 #else
 using UnrolledSteps = std::index_sequence<>;
 #endif
