@@ -27,6 +27,8 @@ class Bytes {
     const uint8_t kind = byte();
     return kind < 240 ? kind % (small + 1) : kind < 250 ? wide() : -(kind - 249);
   }
+  // `factor` times a small number, at times anything.
+  int64_t multiple(uint64_t factor) { return static_cast<int64_t>(static_cast<uint64_t>(count(250)) * factor); }
   double real() {
     const uint8_t kind = byte();
     constexpr double kUsual[] = {0, 1, 2, 4, 8, 32, 0.5, 1e4, 5e5, 1e6, -1, 1e30, 1e-30, 64, 4096, 0.25};

@@ -39,9 +39,9 @@ simdrope_config DrawConfig(Bytes& in, Lists& lists) {
     s.type = in.choice<simdrope_scaling_type>(10);
     s.factor = in.real();
     s.attention_factor = in.flag() ? in.real() : 0;
-    s.original_max_position = in.count(250) * 32;
-    s.max_position = in.flag() ? in.count(250) * 64 : 0;
-    s.seq_len = in.flag() ? in.count(250) * 64 : 0;
+    s.original_max_position = in.multiple(32);
+    s.max_position = in.flag() ? in.multiple(64) : 0;
+    s.seq_len = in.flag() ? in.multiple(64) : 0;
     s.low_freq_factor = in.real();
     s.high_freq_factor = in.real();
     s.beta_fast = in.real();
