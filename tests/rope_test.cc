@@ -223,6 +223,13 @@ TEST_CASE("yarn's defaults: beta_fast 32, beta_slow 1, the factor from two lengt
   CHECK(FactorOf(left_out) == FactorOf(given));
 }
 
+TEST_CASE("yarn's attention factor is 0.1 ln(factor) + 1 from a factor of 1 on") {
+  for (const double factor : {1.0, 1.25, 2.0, 40.0}) {
+    const Config config = YarnConfig({64, 1e4, factor, 4096, 32, 1, true});
+    CHECK(FactorOf(config) == doctest::Approx(0.1 * std::log(factor) + 1).epsilon(1e-15));
+  }
+}
+
 TEST_CASE("longrope divides by the short or the long list") {
   Config config = Scaled(SIMDROPE_SCALING_LONGROPE, 32, 1e4, 8, 4096);
   std::vector<double> shorts, longs;
