@@ -109,7 +109,8 @@ class Builder {
     past_start_ = time - std::floor(time);
   }
   static int64_t around(double time, int64_t at, int64_t count) {
-    return static_cast<int64_t>(time + static_cast<double>(at - (count - 1) / 2));
+    const int64_t middle = (count - 1) / 2;
+    return static_cast<int64_t>(time + static_cast<double>(at - middle));
   }
 
   // Frames and sound that begin in the same chunk of time follow each other, frames first.
