@@ -204,7 +204,9 @@ CosSinRows::CosSinRows(const Plan& plan, const simdrope_run& run, const simdrope
       is_streamed() ? source_.rope != nullptr && source_.rope->has_temperature() : run.query_scale != nullptr;
   rotates_all_ = !scales_queries_ && !positions.padding &&
                  (is_streamed() || (run.padding == nullptr && source_.out_of_range == SIMDROPE_REJECT));
-  if (plan.window.full_width && source_.source != SIMDROPE_TABLE) element_pair_ = source_.rope->element_pair.get();
+  if (plan.window.full_width && source_.source != SIMDROPE_TABLE && source_.rope != nullptr) {
+    element_pair_ = source_.rope->element_pair.get();
+  }
   gathers_ = plan.window.full_width && (element_pair_ != nullptr || plan.window.pairing == SIMDROPE_INTERLEAVED);
   if (is_streamed() || source_.pair_axis == nullptr) return;
   for (int32_t i = 0; i < pairs_; ++i) axes_ = std::max(axes_, source_.pair_axis[i] + 1);
