@@ -86,6 +86,11 @@ bool Fits(const simdrope_tensor& t, int64_t elements) {
   return least >= 0 && most < elements;
 }
 
+// Modulo 2^64: what it names is for the library to refuse.
+int64_t Product(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+}
+
 simdrope_tensor DrawTensor(Bytes& in, const simdrope_config& c, int64_t batch, int64_t seq, void* data) {
   simdrope_tensor t = SIMDROPE_TENSOR_INIT;
   t.data = data;
@@ -95,8 +100,8 @@ simdrope_tensor DrawTensor(Bytes& in, const simdrope_config& c, int64_t batch, i
   t.heads = in.count(4);
   t.head_dim = in.byte() < 250 ? c.head_dim : in.count(200);
   t.head_stride = t.head_dim;
-  t.seq_stride = t.heads * t.head_dim;
-  t.batch_stride = t.seq * t.seq_stride;
+  t.seq_stride = Product(t.heads, t.head_dim);
+  t.batch_stride = Product(t.seq, t.seq_stride);
   if (in.byte() % 4 == 0) t.head_stride = in.count(250);
   if (in.byte() % 4 == 0) t.seq_stride = in.count(250);
   if (in.byte() % 4 == 0) t.batch_stride = in.count(250);
