@@ -70,17 +70,6 @@ Outcome Run(const Arguments& arguments, const std::vector<std::string>& environm
   return Finish(Start(arguments, environment, most_bytes));
 }
 
-Folder::Folder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "simdrope-cli-XXXXXX").string();
-  REQUIRE(mkdtemp(pattern.data()) != nullptr);
-  path_ = pattern;
-}
-
-Folder::~Folder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 std::string ReadText(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "../io/temporary_folder.h"
+
 namespace simdrope::test {
 
 using Json = nlohmann::ordered_json;
@@ -24,17 +26,7 @@ struct Outcome {
   Json json() const { return Json::parse(out); }
 };
 
-// A temporary folder, removed at the end.
-class Folder {
- public:
-  Folder();
-  ~Folder();
-  Folder(const Folder&) = delete;
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
+using Folder = TemporaryFolder;
 
 // A command under way.
 struct Started {

@@ -13,6 +13,7 @@
 
 #include "../io/catalogue.h"
 #include "../io/gguf_writer.h"
+#include "../io/temporary_folder.h"
 #include "every_allocation.h"
 #include "failing.h"
 #include "io/gguf.h"
@@ -22,26 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (fs::temp_directory_path() / "simdrope-faults-XXXXXX").string();
-    REQUIRE(mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  size_t files() const {
-    return static_cast<size_t>(std::distance(fs::directory_iterator(path_), fs::directory_iterator()));
-  }
-
- private:
-  fs::path path_;
-};
+using Folder = TemporaryFolder;
 
 std::string Contents(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
