@@ -228,6 +228,7 @@ TEST_CASE("sizes and addresses that cannot be are refused") {
   CheckRefused(spoiled([](Tensor& t) { t.data = nullptr; }), good, "in.q.data is NULL");
   CheckRefused(spoiled([](Tensor& t) { t.format = static_cast<simdrope_format>(9); }), good, "in.q.format = 9");
   CheckRefused(spoiled([](Tensor& t) { t.batch = t.seq = INT64_MAX; }), good, "overflow");
+  CheckRefused(spoiled([](Tensor& t) { t.seq = INT64_MAX / 128, t.seq_stride = 0; }), good, "overflow");
   CheckRefused(spoiled([](Tensor& t) { t.seq_stride = INT64_MAX; }), good, "overflows");
   CheckRefused(spoiled([](Tensor& t) { t.seq_stride = INT64_MIN; }), good, "overflows");
   CheckRefused(good, spoiled([](Tensor& t) { t.heads = 3; }), "out.q");
@@ -244,4 +245,6 @@ TEST_CASE("empty tensors need no data") {
     CHECK(Apply(empty, empty).ok());
     CHECK(Apply(QKV(empty, empty, empty), QKV(empty, empty, empty)).ok());
   }
+  const Tensor huge(nullptr, simdrope::f16, 1, 0, INT64_MAX / 16, 8, INT64_MIN, INT64_MAX, INT64_MAX);
+  CHECK(Apply(huge, huge).ok());
 }

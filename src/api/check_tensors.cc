@@ -304,9 +304,10 @@ simdrope_status CheckTensor(const char* name, const simdrope_tensor& t, bool is_
   const FormatEntry& format = EntryOf(t.format);
   if (t.batch < 0 || t.seq < 0 || t.heads < 0 || t.head_dim < 1) return FailBySizes(name, t, "; none may be negative");
   SIMDROPE_TRY(CheckReserved(name, t.reserved));
-  int64_t elements;
+  // The bytes of all six tensors of a call, 4 an element, are added up: 32 times one tensor's elements must fit.
+  int64_t elements, bytes;
   if (!CheckedMul(t.batch, t.seq, &elements) || !CheckedMul(elements, t.heads, &elements) ||
-      !CheckedMul(elements, t.head_dim, &elements)) {
+      !CheckedMul(elements, t.head_dim, &elements) || !CheckedMul(elements, 32, &bytes)) {
     return FailBySizes(name, t, ": their product overflows");
   }
   SIMDROPE_TRY(CheckSlots(name, t));
