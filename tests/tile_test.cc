@@ -24,6 +24,7 @@ using simdrope::impl::kTileHeads;
 using simdrope::impl::NormWeights;
 using simdrope::impl::Target;
 using simdrope::impl::Tile;
+using simdrope::impl::TileAhead;
 using simdrope::impl::TileInput;
 using simdrope::impl::TileKernels;
 using simdrope::impl::TileOutput;
@@ -358,7 +359,8 @@ bool StoresAlike(const TileKernels& k, TestTile& tile, simdrope_format format, R
                     scales.zero_point.data(),
                     scales.head_stride,
                     scales.element_stride,
-                    computes};
+                    computes,
+                    random.Chance(2) ? TileAhead{t.data, 64, 200} : TileAhead{}};
   const bool no_scale = !computes && format <= SIMDROPE_F8_E5M2 && random.Chance(4);
   if (no_scale) output.scale = output.zero_point = nullptr;
   k.store[format](t, output);
@@ -463,7 +465,7 @@ TEST_CASE("fp8 stores at every number, tie and neighbour; loads of every byte") 
       std::vector<uint8_t> all(256);
       for (size_t i = 0; i < 256; ++i) all[i] = static_cast<uint8_t>(i);
       TestTile tile(1, 256);
-      k.load[format]({all.data(), 0, nullptr, nullptr, 0, 0, 0}, *tile);
+      k.load[format]({all.data(), 0, nullptr, nullptr, 0, 0}, *tile);
       for (size_t i = 0; i < 256; ++i) {
         wrong += Same(tile.At(0, i), static_cast<float>(Fp8Value(static_cast<unsigned>(i), format))) ? 0 : 1;
       }
@@ -489,7 +491,7 @@ TEST_CASE("loads of every format, any bytes; sums taken with them are those take
         const ptrdiff_t stride = static_cast<ptrdiff_t>(head_bytes) * (backwards ? -1 : 1);
         const uint8_t* first = backwards ? in.data() + head_bytes * (shape.heads - 1) : in.data();
         const TileInput input{
-            first, stride, scales.scale.data(), scales.zero_point.data(), scales.head_stride, scales.element_stride, 0};
+            first, stride, scales.scale.data(), scales.zero_point.data(), scales.head_stride, scales.element_stride};
         k.load[format](input, *tile);
         bool same = tile.IsWhole();
         for (size_t h = 0; h < shape.heads; ++h) {
@@ -528,7 +530,7 @@ TEST_CASE("a quantised head is stored and loaded within half a step of its scale
         float scale[kTileHeads], zero[kTileHeads];
         const ptrdiff_t stride = static_cast<ptrdiff_t>(shape.head_dim);
         k.store[format](*tile, {out.data(), stride, scale, zero, 1, 0, true});
-        k.load[format]({out.data(), stride, scale, zero, 1, 0, 0}, *back);
+        k.load[format]({out.data(), stride, scale, zero, 1, 0}, *back);
         bool close = true;
         for (size_t h = 0; h < shape.heads; ++h) {
           for (size_t i = 0; i < shape.head_dim; ++i) {
@@ -654,9 +656,9 @@ TEST_CASE("norms: every operation as defined, and the bound against double") {
       const DrawnWeights weights(random, shape, false);
       std::vector<std::vector<float>> in;
       for (size_t h = 0; h < shape.heads; ++h) in.push_back(tile.Head(h));
-      float sums[kTileHeads], factors[kTileHeads];
+      float sums[kTileHeads] = {}, factors[kTileHeads];
       k.square_sums(*tile, sums);
-      k.norm_factors(l2 ? SIMDROPE_NORM_L2 : SIMDROPE_NORM_RMS, sums, shape.heads, count, eps, factors);
+      k.norm_factors(l2 ? SIMDROPE_NORM_L2 : SIMDROPE_NORM_RMS, sums, count, eps, factors);
       k.normalise(*tile, factors, weights.norm, rounding);
       wrong += tile.IsWhole() ? 0 : 1;
       for (size_t h = 0; h < shape.heads; ++h) {
@@ -889,15 +891,25 @@ TEST_CASE("norm, rotation and store in one loop give the bits of the three stage
         std::memset(together, 0xa5, sizeof(together));
         std::memset(apart, 0xa5, sizeof(apart));
         const auto output = [&](uint8_t* out) {
-          return TileOutput{out, static_cast<ptrdiff_t>(stride), nullptr, nullptr, 0, 0, false};
+          return TileOutput{out,     static_cast<ptrdiff_t>(stride),
+                            nullptr, nullptr,
+                            0,       0,
+                            false,   random.Chance(2) ? TileAhead{out, 64, bytes} : TileAhead{}};
         };
-        k.normalise_rotate_store[format](*tile, factors, weights.norm, rotation.r, output(together), random.Chance(2));
+        if (format == SIMDROPE_F32 && random.Chance(3)) {  // the output is the tile itself
+          for (size_t h = 0; h < shape.heads; ++h) std::memcpy(together + h * stride, tile.Head(h).data(), bytes);
+          const Tile own{reinterpret_cast<float*>(together), shape.heads, shape.head_dim, stride / sizeof(float)};
+          k.normalise_rotate_store[format](own, factors, weights.norm, rotation.r, output(together), false);
+        } else {
+          k.normalise_rotate_store[format](*tile, factors, weights.norm, rotation.r, output(together),
+                                           random.Chance(2));
+        }
         k.normalise(*plain, factors, weights.norm, SIMDROPE_F32);
         k.rotate[SIMDROPE_HALF][SIMDROPE_HALF](*plain, rotation.r);
         k.store[format](*plain, output(apart));
         const auto values_of = [&](const uint8_t* out) {
           TestTile back(shape.heads, shape.head_dim, 0);
-          k.load[format]({out, static_cast<ptrdiff_t>(stride), nullptr, nullptr, 0, 0, 0}, *back);
+          k.load[format]({out, static_cast<ptrdiff_t>(stride), nullptr, nullptr, 0, 0}, *back);
           std::vector<std::vector<float>> heads;
           for (size_t h = 0; h < shape.heads; ++h) heads.push_back(back.Head(h));
           return heads;

@@ -27,7 +27,7 @@ float TableValue(const void* data, simdrope_format format, int64_t index) {
 // `count` consecutive elements as floats; by a tile's load where that fills nothing beyond them.
 void LoadRow(const Kernels& kernels, simdrope_format format, const void* data, size_t count, float* out) {
   if (count % kTileGranule == 0 && reinterpret_cast<uintptr_t>(out) % kTileAlignment == 0) {
-    kernels.tile.load[format]({data, 0, nullptr, nullptr, 0, 0, 0}, {out, 1, count, count});
+    kernels.tile.load[format]({data, 0, nullptr, nullptr, 0, 0}, {out, 1, count, count});
     return;
   }
   for (size_t i = 0; i < count; ++i) out[i] = TableValue(data, format, static_cast<int64_t>(i));
@@ -40,7 +40,7 @@ void RoundChunk(const Kernels& kernels, simdrope_precision precision, float* val
   uint16_t rounded[kCosSinChunk];
   const Tile tile{values, 1, kCosSinChunk, kCosSinChunk};
   kernels.tile.store[format](tile, {rounded, 0, nullptr, nullptr, 0, 0, false});
-  kernels.tile.load[format]({rounded, 0, nullptr, nullptr, 0, 0, 0}, tile);
+  kernels.tile.load[format]({rounded, 0, nullptr, nullptr, 0, 0}, tile);
 }
 
 float RoundPosition(simdrope_precision precision, float position) {

@@ -18,6 +18,8 @@ inline constexpr ptrdiff_t kPrefetchFarBytes = 2 * kPrefetchNearBytes;
 
 // Calls that touch at least this much prefetch into L1 (they exceed a core's own caches), and into L2 too (they exceed
 // all caches). Smaller calls lose more by the instructions than they gain.
+// The tile road fetches the next heads while it stores some, not while it loads them: norm, rotation and store of 2048
+// tokens, f32 to f16, took 3.9 ms so and 6.1 ms the other way on two virtual Zen 4 cores.
 inline constexpr int64_t kPrefetchNearFrom = int64_t{2} << 20;
 inline constexpr int64_t kPrefetchFarFrom = int64_t{192} << 20;
 // Out of place, and with heads processed together, only the second: 4096 heads of 128 in f32 from one buffer to another

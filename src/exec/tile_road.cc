@@ -37,7 +37,10 @@ class TileRun {
                                   : nullptr),
         normalise_rotate_store_(StoresWithRotation(plan) ? stages_.normalise_rotate_store[o.out.format] : nullptr),
         non_temporal_(o.call.non_temporal && IsAligned(token.out) && o.out.head % kTileAlignment == 0),
-        prefetches_(plan.bytes >= kPrefetchNearFrom && o.in.slots.source == SIMDROPE_SLOTS_NONE) {}
+        prefetches_(plan.bytes >= kPrefetchNearFrom && o.in.slots.source == SIMDROPE_SLOTS_NONE),
+        input_is_tile_(normalise_rotate_store_ != nullptr && o.in.format == SIMDROPE_F32 &&
+                       o.stages.input_hadamard == 0 && IsAligned(token.in) && o.in.head % kTileAlignment == 0 &&
+                       o.in.head >= BytesOf(SIMDROPE_F32, plan.head_dim)) {}
 
   void Run() {
     if (norm_.over_all_heads) SumAllHeads();
@@ -68,14 +71,23 @@ class TileRun {
   }
 
   Tile TileOf(size_t heads) { return {floats_, heads, head_dim_, stride_}; }
-
-  // From head h of this tile to the next one's, which may be the next token's first.
-  ptrdiff_t Prefetch(int64_t h, int64_t heads) const {
-    if (!prefetches_) return 0;
-    return h + heads < token_.end ? heads * o_.in.head : o_.in.token - (h - token_.begin) * o_.in.head;
+  // With input_is_tile_.
+  Tile TileOfInput(int64_t h, size_t heads) const {
+    const char* head = token_.in + h * o_.in.head;
+    return {const_cast<float*>(reinterpret_cast<const float*>(head)), heads, head_dim_,
+            static_cast<size_t>(o_.in.head) / sizeof(float)};
   }
 
-  TileInput InputAt(int64_t h, size_t heads) const {
+  // The heads after head h of `heads`: of this token or the next.
+  TileAhead AheadOf(int64_t h, size_t heads) const {
+    if (!prefetches_) return {};
+    const int64_t next = h + static_cast<int64_t>(heads);
+    const char* data =
+        next < token_.end ? token_.in + next * o_.in.head : token_.in + o_.in.token + token_.begin * o_.in.head;
+    return {data, o_.in.head, static_cast<size_t>(BytesOf(o_.in.format, plan_.head_dim))};
+  }
+
+  TileInput InputAt(int64_t h) const {
     const simdrope_scales& s = o_.in.scales;
     const ptrdiff_t at = h * s.head_stride;
     return {token_.in + h * o_.in.head,
@@ -83,10 +95,9 @@ class TileRun {
             token_.in_scale != nullptr ? token_.in_scale + at : nullptr,
             token_.in_zero_point != nullptr ? token_.in_zero_point + at : nullptr,
             static_cast<ptrdiff_t>(s.head_stride),
-            static_cast<ptrdiff_t>(s.element_stride),
-            Prefetch(h, static_cast<int64_t>(heads))};
+            static_cast<ptrdiff_t>(s.element_stride)};
   }
-  TileOutput OutputAt(int64_t h) const {
+  TileOutput OutputAt(int64_t h, size_t heads) const {
     const simdrope_scales& s = o_.out.scales;
     const ptrdiff_t at = h * s.head_stride;
     return {token_.out + h * o_.out.head,
@@ -95,7 +106,8 @@ class TileRun {
             token_.out_zero_point != nullptr ? token_.out_zero_point + at : nullptr,
             static_cast<ptrdiff_t>(s.head_stride),
             static_cast<ptrdiff_t>(s.element_stride),
-            o_.out.computes_scale};
+            o_.out.computes_scale,
+            AheadOf(h, heads)};
   }
   NormWeights WeightsAt(int64_t h) const {
     const auto at = [&](const void* p) -> const void* {
@@ -111,7 +123,7 @@ class TileRun {
 
   // Heads as they are before the norm.
   void LoadForNorm(int64_t h, const Tile& tile) {
-    stages_.load[o_.in.format](InputAt(h, tile.heads), tile);
+    stages_.load[o_.in.format](InputAt(h), tile);
     if (o_.stages.input_hadamard != 0) stages_.hadamard(tile, static_cast<size_t>(o_.stages.input_hadamard));
     if (norm_.after_rotation && rotates_) Rotate(tile);
   }
@@ -125,8 +137,9 @@ class TileRun {
     const auto deviation_sums = [this](const Tile& tile, float* sums) { stages_.deviation_sums(tile, means_, sums); };
     const float sum = NormIsSquares() ? SumOverHeads(stages_.square_sums) : SumOverHeads(deviation_sums);
     const simdrope_norm_type type = norm_.type == SIMDROPE_NORM_L2 ? SIMDROPE_NORM_L2 : SIMDROPE_NORM_RMS;
-    stages_.norm_factors(type, &sum, 1, count, norm_.eps, factors_);
-    std::fill_n(factors_ + 1, kTileHeads - 1, factors_[0]);
+    float sums[kTileHeads];
+    std::fill_n(sums, kTileHeads, sum);
+    stages_.norm_factors(type, sums, count, norm_.eps, factors_);
   }
   template <class Sums>
   float SumOverHeads(const Sums& sums) {
@@ -143,22 +156,22 @@ class TileRun {
   }
 
   void RunHeads(int64_t h, size_t heads) {
-    const Tile tile = TileOf(heads);
-    const bool loads_sums =
-        NormIsSquares() && !norm_.over_all_heads && !norm_.after_rotation && o_.stages.input_hadamard == 0;
+    const Tile tile = input_is_tile_ ? TileOfInput(h, heads) : TileOf(heads);
+    const bool loads_sums = !input_is_tile_ && NormIsSquares() && !norm_.over_all_heads && !norm_.after_rotation &&
+                            o_.stages.input_hadamard == 0;
     if (loads_sums) {
-      float sums[kTileHeads];
-      stages_.load_and_sum[o_.in.format](InputAt(h, tile.heads), tile, sums);
-      stages_.norm_factors(norm_.type, sums, heads, static_cast<float>(head_dim_), norm_.eps, factors_);
-    } else {
-      stages_.load[o_.in.format](InputAt(h, tile.heads), tile);
+      float sums[kTileHeads] = {};
+      stages_.load_and_sum[o_.in.format](InputAt(h), tile, sums);
+      stages_.norm_factors(norm_.type, sums, static_cast<float>(head_dim_), norm_.eps, factors_);
+    } else if (!input_is_tile_) {
+      stages_.load[o_.in.format](InputAt(h), tile);
       if (o_.stages.input_hadamard != 0) stages_.hadamard(tile, static_cast<size_t>(o_.stages.input_hadamard));
     }
     const bool norm_first = norm_.type != SIMDROPE_NORM_NONE && !norm_.after_rotation;
     if (norm_first && NormIsSquares() && rotates_ && normalise_and_rotate_ != nullptr) {
       if (!loads_sums && !norm_.over_all_heads) FindFactors(tile);
       if (normalise_rotate_store_ != nullptr) {
-        normalise_rotate_store_(tile, factors_, WeightsAt(h), rotation_, OutputAt(h), non_temporal_);
+        normalise_rotate_store_(tile, factors_, WeightsAt(h), rotation_, OutputAt(h, heads), non_temporal_);
         return;
       }
       normalise_and_rotate_(tile, factors_, WeightsAt(h), rounding(), rotation_);
@@ -169,13 +182,13 @@ class TileRun {
     if (norm_.type != SIMDROPE_NORM_NONE && norm_.after_rotation) Normalise(tile, h, false);
     if (o_.stages.hadamard != 0) stages_.hadamard(tile, static_cast<size_t>(o_.stages.hadamard));
     Scale(tile);
-    stages_.store[o_.out.format](tile, OutputAt(h));
+    stages_.store[o_.out.format](tile, OutputAt(h, heads));
   }
 
   void FindFactors(const Tile& tile) {
-    float sums[kTileHeads];
+    float sums[kTileHeads] = {};
     stages_.square_sums(tile, sums);
-    stages_.norm_factors(norm_.type, sums, tile.heads, static_cast<float>(head_dim_), norm_.eps, factors_);
+    stages_.norm_factors(norm_.type, sums, static_cast<float>(head_dim_), norm_.eps, factors_);
   }
 
   void Normalise(const Tile& tile, int64_t h, bool has_factors) {
@@ -220,6 +233,7 @@ class TileRun {
                                         const TileOutput&, bool);
   const bool non_temporal_;
   const bool prefetches_;
+  const bool input_is_tile_;  // f32 that lies as in a tile: norm, rotation and store read it where it is
   float means_[kTileHeads];
   float factors_[kTileHeads];
   alignas(kTileAlignment) float floats_[kFloats];
@@ -239,7 +253,7 @@ void ScaleSegment(const Plan& plan, const Operand& o, const HeadsOfToken& token,
   const Tile tile{floats, 1, count, Padded(count)};
   const ptrdiff_t at = BytesOf(o.in.format, segment.begin);
   for (int64_t h = token.begin; h < token.end; ++h) {
-    stages.load[o.in.format]({token.in + h * o.in.head + at, 0, nullptr, nullptr, 0, 0, 0}, tile);
+    stages.load[o.in.format]({token.in + h * o.in.head + at, 0, nullptr, nullptr, 0, 0}, tile);
     stages.scale(tile, scale);
     stages.store[o.out.format](tile, {token.out + h * o.out.head + at, 0, nullptr, nullptr, 0, 0, false});
   }

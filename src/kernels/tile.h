@@ -36,7 +36,13 @@ struct TileInput {
   const float* zero_point;
   ptrdiff_t scale_head_stride;  // floats
   ptrdiff_t scale_element_stride;
-  ptrdiff_t prefetch;  // bytes from each head to one that is loaded soon; 0: none. F32, F16 and BF16 only
+};
+
+// Heads that are loaded next, at data + h * head_stride bytes: head h is prefetched while head h of a tile is stored.
+struct TileAhead {
+  const void* data;
+  ptrdiff_t head_stride;
+  size_t bytes;  // of a head; 0: nothing is prefetched
 };
 
 // What a tile is stored to, as a TileInput. With computes_scale (I8 and U8) scale and zero_point of each head are
@@ -49,6 +55,7 @@ struct TileOutput {
   ptrdiff_t scale_head_stride;
   ptrdiff_t scale_element_stride;
   bool computes_scale;
+  TileAhead ahead = {};
 };
 
 // Element d of head h is multiplied by weight[h * head_stride + d] + offset, and bias[h * head_stride + d] is added
@@ -93,9 +100,9 @@ struct TileKernels {
   void (*square_sums)(const Tile&, float* sums);
   void (*deviation_sums)(const Tile&, const float* means, float* sums);  // of (x - means[head])^2
 
-  // factors[h], up to kTileHeads of them, of sums of squares over `count` elements. RMS: 1 / sqrt(sum / count + eps);
-  // L2: 1 / max(sqrt(sum), eps). Each operation is rounded to float.
-  void (*norm_factors)(simdrope_norm_type, const float* sums, size_t heads, float count, float eps, float* factors);
+  // factors[h] of sums of squares over `count` elements, kTileHeads of them. RMS: 1 / sqrt(sum / count + eps); L2: 1 /
+  // max(sqrt(sum), eps). Each operation is rounded to float.
+  void (*norm_factors)(simdrope_norm_type, const float* sums, float count, float eps, float* factors);
 
   // x * factors[head], rounded; times the weight, rounded. The bias is ignored.
   void (*normalise)(const Tile&, const float* factors, const NormWeights&, simdrope_format rounding);
@@ -111,9 +118,9 @@ struct TileKernels {
   void (*normalise_and_rotate[2])(const Tile&, const float* factors, const NormWeights&, simdrope_format rounding,
                                   const TileRotation&);
   // normalise without rounding, rotate and store in one loop, with the same bits: heads of half pairs that are rotated
-  // whole, of `pairs` a multiple of kTileGranule. The tile is left as it was. NULL where three stages are as fast or
-  // are not worth the code. A head that holds a NaN has a factor of NaN. `non_temporal`: heads of the output are
-  // aligned to kTileAlignment.
+  // whole, of `pairs` a multiple of kTileGranule. The tile is read alone: it may be the caller's input, of any stride,
+  // and the output may be that input. NULL where three stages are as fast or are not worth the code. A head that holds
+  // a NaN has a factor of NaN. `non_temporal`: heads of the output are aligned to kTileAlignment.
   void (*normalise_rotate_store[kFormats])(const Tile&, const float* factors, const NormWeights&, const TileRotation&,
                                            const TileOutput&, bool non_temporal);
 

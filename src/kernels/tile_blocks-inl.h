@@ -168,13 +168,22 @@ struct StoreQ8Blocks {
   }
 
  private:
+  // Rounded half away from zero: the largest float below a half, added to a number that is one, reaches the next
+  // integer.
   template <bool kMayBeNaN>
   static HWY_INLINE hn::Vec<BlockTag> Quants(const float* in, float reciprocal) {
     const TileTag d;
     auto x = hn::Mul(hn::Load(d, in), hn::Set(d, reciprocal));
     if constexpr (kMayBeNaN) x = hn::IfThenZeroElse(hn::IsNaN(x), x);
-    // Half away from zero: the largest float below a half, added to a number that is one, reaches the next integer.
-    return hn::ConvertTo(BlockTag(), hn::Add(x, hn::CopySignToAbs(hn::Set(d, 0x1.fffffep-2f), x)));
+    x = hn::Add(x, hn::CopySignToAbs(hn::Set(d, 0x1.fffffep-2f), x));
+    // Without NaN |x| is below 128: Highway's own tests for integers that do not fit, four operations, are not needed.
+    // (ConvertInRangeTo from Highway 1.2 on.)
+#if HWY_TARGET == HWY_AVX2
+    if constexpr (!kMayBeNaN) return hn::Vec<BlockTag>{_mm256_cvttps_epi32(x.raw)};
+#elif HWY_ARCH_X86 && HWY_TARGET < HWY_AVX2
+    if constexpr (!kMayBeNaN) return hn::Vec<BlockTag>{_mm512_cvttps_epi32(x.raw)};
+#endif
+    return hn::ConvertTo(BlockTag(), x);
   }
 
   template <bool kMayBeNaN>
@@ -186,6 +195,12 @@ struct StoreQ8Blocks {
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), bytes);
+#elif HWY_ARCH_X86 && HWY_TARGET < HWY_AVX2
+    // Highway narrows by three shuffles.
+    for (size_t i = 0; i < kBlock; i += kTileGranule) {
+      const __m128i bytes = _mm512_cvtsepi32_epi8(Quants<kMayBeNaN>(in + i, reciprocal).raw);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), bytes);
+    }
 #else
     const hn::Rebind<int8_t, TileTag> d8;
     for (size_t i = 0; i < kBlock; i += hn::Lanes(TileTag())) {
@@ -254,8 +269,8 @@ void StoreBlockTile(const Tile& tile, const TileOutput& output) {
       out[k] = HeadBytes(output, h) + block * StoreBlocks::kBytes;
       if (done + k + 1 >= blocks) continue;  // the last one again and again, where fewer are left
       if (++block == head_blocks) {
+        PrefetchHead(output.ahead, h++);
         block = 0;
-        ++h;
       }
     }
     StoreBlocks()(in, out);

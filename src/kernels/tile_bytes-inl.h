@@ -235,6 +235,7 @@ void StoreByteTile(const Tile& tile, const TileOutput& output) {
   const size_t lanes = hn::Lanes(d);
   const size_t n = tile.head_dim;
   for (size_t h = 0; h < tile.heads; ++h) {
+    PrefetchHead(output.ahead, h);
     const float* head = tile.data + h * tile.stride;
     uint8_t* to = HeadBytes(output, h);
     HeadScales scales = ScalesOf<kFormat>(output, h, n);

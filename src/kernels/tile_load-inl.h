@@ -25,13 +25,6 @@ struct Rest {
 };
 
 template <class T>
-HWY_INLINE void PrefetchHead(const T* from, const TileInput& input, size_t head_dim) {
-  if (input.prefetch == 0) return;
-  const char* p = reinterpret_cast<const char*>(from) + input.prefetch;
-  for (size_t i = 0; i < head_dim * sizeof(T); i += kCacheLine) hwy::Prefetch(p + i);
-}
-
-template <class T>
 HWY_INLINE void LoadHead(const T* from, const Tile& tile, float* head) {
   const TileTag d;
   const size_t lanes = hn::Lanes(d);
@@ -51,7 +44,6 @@ void LoadTile(const TileInput& input, const Tile& tile) {
   HWY_DASSERT(reinterpret_cast<uintptr_t>(input.data) % sizeof(T) == 0);
   for (size_t h = 0; h < tile.heads; ++h) {
     const T* from = reinterpret_cast<const T*>(HeadBytes(input, h));
-    PrefetchHead(from, input, tile.head_dim);
     LoadHead(from, tile, tile.data + h * tile.stride);
   }
 }
@@ -64,7 +56,6 @@ void LoadTileAndSum(const TileInput& input, const Tile& tile, float* square_sums
   const size_t lanes = hn::Lanes(d);
   for (size_t h = 0; h < tile.heads; ++h) {
     const T* from = reinterpret_cast<const T*>(HeadBytes(input, h));
-    PrefetchHead(from, input, tile.head_dim);
     float* head = tile.data + h * tile.stride;
     const size_t head_dim = tile.head_dim;
     PartialSums partial;

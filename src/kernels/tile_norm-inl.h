@@ -177,11 +177,11 @@ HWY_NOINLINE void CentreAndNormalise(const Tile& tile, const float* means, const
 
 inline void LayerNorm(const Tile& tile, float eps, const NormWeights& weights, simdrope_format rounding) {
   const float count = static_cast<float>(tile.head_dim);
-  float means[kTileHeads], factors[kTileHeads];
+  float means[kTileHeads], factors[kTileHeads] = {};
   Sums(tile, means);
   for (size_t h = 0; h < tile.heads; ++h) means[h] /= count;
   DeviationSums(tile, means, factors);
-  NormFactors(SIMDROPE_NORM_RMS, factors, tile.heads, count, eps, factors);
+  NormFactors(SIMDROPE_NORM_RMS, factors, count, eps, factors);
   CentreAndNormalise(tile, means, factors, weights, rounding);
 }
 

@@ -40,6 +40,7 @@ void StoreTile(const Tile& tile, const TileOutput& output) {
   AssertTile(tile);
   HWY_DASSERT(reinterpret_cast<uintptr_t>(output.data) % sizeof(T) == 0);
   for (size_t h = 0; h < tile.heads; ++h) {
+    PrefetchHead(output.ahead, h);
     StoreHead(tile.data + h * tile.stride, tile.head_dim, reinterpret_cast<T*>(HeadBytes(output, h)));
   }
 }

@@ -116,7 +116,7 @@ HWY_NOINLINE void Sums(const Tile& tile, float* sums) {
 }
 
 HWY_NOINLINE void SquareSums(const Tile& tile, float* sums) {
-  AssertTile(tile);
+  AssertHeads(tile);
   for (size_t h = 0; h < tile.heads; ++h) sums[h] = SumOf(tile.data + h * tile.stride, tile.head_dim, AddSquare());
 }
 
@@ -128,16 +128,12 @@ HWY_NOINLINE void DeviationSums(const Tile& tile, const float* means, float* sum
 }
 
 // All heads' at once: square roots and divisions take long, and vectors of them hardly longer.
-inline void NormFactors(simdrope_norm_type type, const float* sums, size_t heads, float count, float eps,
-                        float* factors) {
+inline void NormFactors(simdrope_norm_type type, const float* sums, float count, float eps, float* factors) {
   HWY_DASSERT(type == SIMDROPE_NORM_RMS || type == SIMDROPE_NORM_L2);
-  HWY_DASSERT(heads >= 1 && heads <= kTileHeads);
   const hn::CappedTag<float, kTileHeads> d;
-  alignas(kTileAlignment) float results[kTileHeads] = {};
-  std::memcpy(results, sums, heads * sizeof(float));
   const auto epsilon = hn::Set(d, eps);
-  for (size_t h = 0; h < heads; h += hn::Lanes(d)) {
-    const auto sum = hn::Load(d, results + h);
+  for (size_t h = 0; h < kTileHeads; h += hn::Lanes(d)) {
+    const auto sum = hn::LoadU(d, sums + h);
     auto divisor = epsilon;
     if (type == SIMDROPE_NORM_RMS) {
       divisor = hn::Sqrt(hn::Add(hn::Div(sum, hn::Set(d, count)), epsilon));
@@ -145,9 +141,8 @@ inline void NormFactors(simdrope_norm_type type, const float* sums, size_t heads
       const auto root = hn::Sqrt(sum);
       divisor = hn::IfThenElse(hn::Lt(root, epsilon), epsilon, root);  // NaN stays
     }
-    hn::Store(hn::Div(hn::Set(d, 1.0f), divisor), d, results + h);
+    hn::StoreU(hn::Div(hn::Set(d, 1.0f), divisor), d, factors + h);
   }
-  std::memcpy(factors, results, heads * sizeof(float));
 }
 
 }  // namespace HWY_NAMESPACE

@@ -31,11 +31,16 @@ using TileVector = hn::Vec<TileTag>;
 #define SIMDROPE_FIXED_VECTORS 1
 #endif
 
-inline void AssertTile([[maybe_unused]] const Tile& tile) {
+// A tile, or heads of a caller's that lie as those of a tile.
+inline void AssertHeads([[maybe_unused]] const Tile& tile) {
   HWY_DASSERT(reinterpret_cast<uintptr_t>(tile.data) % kTileAlignment == 0);
   HWY_DASSERT(tile.heads >= 1 && tile.heads <= kTileHeads);
   HWY_DASSERT(tile.head_dim >= 1 && tile.head_dim <= SIMDROPE_MAX_HEAD_DIM);
   HWY_DASSERT(tile.stride >= tile.head_dim && tile.stride % kTileGranule == 0);
+}
+
+inline void AssertTile([[maybe_unused]] const Tile& tile) {
+  AssertHeads(tile);
   HWY_DASSERT(tile.heads * tile.stride <= kTileFloats);
 }
 
@@ -59,6 +64,13 @@ inline const uint8_t* HeadBytes(const TileInput& input, size_t h) {
 inline uint8_t* HeadBytes(const TileOutput& output, size_t h) {
   return static_cast<uint8_t*>(output.data) + static_cast<ptrdiff_t>(h) * output.head_stride;
 }
+
+// Bytes [begin, end) of a head.
+HWY_INLINE void PrefetchRange(const TileAhead& ahead, size_t h, size_t begin, size_t end) {
+  const char* head = static_cast<const char*>(ahead.data) + static_cast<ptrdiff_t>(h) * ahead.head_stride;
+  for (size_t i = begin; i < end; i += kCacheLine) hwy::Prefetch(head + i);
+}
+HWY_NOINLINE void PrefetchHead(const TileAhead& ahead, size_t h) { PrefetchRange(ahead, h, 0, ahead.bytes); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace simdrope::impl
