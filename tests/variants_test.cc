@@ -191,6 +191,144 @@ TEST_CASE("variants: angles that are sums over axes, and frequencies of each hea
   CheckNear(real, expected_real);
 }
 
+// The same in one call: each head's rope writes its rows into a table [tokens, heads, pairs]. Q has twice the heads.
+TEST_CASE("variants: rows for each head in one call") {
+  constexpr int kAxes = 2, kQueryHeads = 2 * kHeads;
+  Random random(21);
+  const std::vector<float> q = Draw(kTokens * kQueryHeads * kHeadDim, 22), k = Draw(kTokens * kHeads * kHeadDim, 23);
+  int64_t at[kAxes][kTokens];
+  for (auto& axis : at) {
+    for (int64_t& position : axis) position = random.Int(-1000, 1000);
+  }
+  const auto positions = Positions::per_token(&at[0][0], kAxes, 1, kTokens);
+  for (const auto pairing : {simdrope::half, simdrope::interleaved}) {
+    std::vector<float> cos(kTokens * kHeads * kPairs), sin = cos, q_wanted = q, k_wanted = k;
+    for (size_t h = 0; h < kHeads; ++h) {
+      Config config(kHeadDim);
+      config.pairing = pairing;
+      config.scaling.type = SIMDROPE_SCALING_EXPLICIT;
+      std::vector<double> list;
+      for (int i = 0; i < kAxes * kPairs; ++i) list.push_back(random.Real(-2, 2));
+      config.set_factors(list);
+      config.axes.count = kAxes;
+      config.axes.layout = SIMDROPE_AXES_SUM;
+      const simdrope::Rope rope = Compiled(config);
+      simdrope::Table rows(&cos[h * kPairs], &sin[h * kPairs], kTokens, kPairs);
+      rows.row_stride = kHeads * kPairs;
+      const simdrope::CosSinOutput output(rows);
+      REQUIRE(simdrope_compute_cos_sin(rope.get(), &positions, 1, kTokens, &output, nullptr) == SIMDROPE_OK);
+      // The way of one call a head.
+      const auto heads = [&](std::vector<float>& data, int all, int count) {
+        return simdrope::heads(simdrope::thd(data.data(), kTokens, all, kHeadDim), static_cast<int>(h) * count, count);
+      };
+      REQUIRE(
+          simdrope::apply(rope.stream(positions), heads(q_wanted, kQueryHeads, 2), heads(k_wanted, kHeads, 1)).ok());
+    }
+    const auto view = [&](std::vector<float>& data, int heads) {
+      return simdrope::thd(data.data(), kTokens, heads, kHeadDim);
+    };
+    simdrope::CosSinView rows(simdrope::Table(cos.data(), sin.data(), kTokens, kPairs).per_head(kHeads), pairing);
+    std::vector<float> q_got = q, k_got = k;
+    REQUIRE(simdrope::apply(rows, view(q_got, kQueryHeads), view(k_got, kHeads)).ok());
+    CHECK(q_got == q_wanted);
+    CHECK(k_got == k_wanted);
+
+    std::vector<float> q_single = q;
+    for (int t = 0; t < kTokens; ++t) {
+      rows.positions.start = t;
+      float* token = &q_single[static_cast<size_t>(t * kQueryHeads * kHeadDim)];
+      REQUIRE(simdrope::apply(rows, simdrope::thd(token, 1, kQueryHeads, kHeadDim)).ok());
+    }
+    rows.positions.start = 0;
+    CHECK(q_single == q_wanted);
+
+    // In slices that cut through heads, and back again.
+    std::vector<float> q_slices = q, k_slices = k;
+    simdrope::Options options;
+    options.slice_count = 7;
+    for (options.slice_index = 0; options.slice_index < 7; ++options.slice_index) {
+      REQUIRE(simdrope::apply(rows, view(q_slices, kQueryHeads), view(k_slices, kHeads), options).ok());
+    }
+    CHECK(q_slices == q_wanted);
+    CHECK(k_slices == k_wanted);
+    options = simdrope::Options();
+    options.inverse = true;
+    REQUIRE(simdrope::apply(rows, view(q_slices, kQueryHeads), options).ok());
+    CheckNear(q_slices, std::vector<double>(q.begin(), q.end()));
+
+    // Of a norm before and a scale after it, what each of the calls does.
+    const std::vector<float> weight = Draw(kHeadDim, 24);
+    options = simdrope::Options();
+    options.q.norm = simdrope::rms_norm(weight.data());
+    options.q.scale = 0.75f;
+    std::vector<float> q_norm = q, q_norm_wanted = q;
+    REQUIRE(simdrope::apply(rows, view(q_norm, kQueryHeads), options).ok());
+    for (int h = 0; h < kHeads; ++h) {
+      simdrope_table own = rows.table;
+      own.cos = &cos[static_cast<size_t>(h * kPairs)];
+      own.sin = &sin[static_cast<size_t>(h * kPairs)];
+      own.heads = 0;
+      const auto part = simdrope::heads(view(q_norm_wanted, kQueryHeads), 2 * h, 2);
+      REQUIRE(simdrope::apply(simdrope::CosSinView(own, pairing), part, options).ok());
+    }
+    CHECK(q_norm == q_norm_wanted);
+
+    const auto refused = [&](const simdrope::Status& status, const char* word) {
+      REQUIRE_FALSE(status.ok());
+      CHECK_MESSAGE(status.message().find(word) != std::string::npos, status.message());
+    };
+    options.q.norm.over_all_heads = true;
+    refused(simdrope::apply(rows, view(q_norm, kQueryHeads), options), "over all heads");
+    refused(simdrope::apply(rows, simdrope::heads(view(q_norm, kQueryHeads), 0, 2)), "q has 2 heads");
+    rows.table.heads = -1;
+    refused(simdrope::apply(rows, view(q_norm, kQueryHeads)), "heads = -1");
+  }
+}
+
+// FoPE (arXiv 2412.17739): for each KV head the cosines of the frequencies that are kept are mixed by one matrix, the
+// sines by another; pairs beyond them have cos 1 and sin 1. Not a rotation: the values of a table are used as they are.
+TEST_CASE("variants: FoPE's tables for each KV head") {
+  constexpr int kKept = 5, kGroup = 2;
+  Random random(25);
+  double cos_mix[kHeads][kKept][kKept], sin_mix[kHeads][kKept][kKept];
+  for (auto* mix : {&cos_mix, &sin_mix}) {
+    for (auto& head : *mix) {
+      for (auto& row : head) {
+        for (double& value : row) value = random.Real(-1, 1);
+      }
+    }
+  }
+  std::vector<float> cos, sin;  // [tokens, heads, pairs]
+  for (int t = 0; t < kTokens; ++t) {
+    for (int h = 0; h < kHeads; ++h) {
+      for (int i = 0; i < kPairs; ++i) {
+        double c = i < kKept ? 0 : 1, s = c;
+        for (int j = 0; i < kKept && j < kKept; ++j) {
+          const double angle = t * std::pow(10000.0, -j / double{kPairs});
+          c += std::cos(angle) * cos_mix[h][j][i];
+          s += std::sin(angle) * sin_mix[h][j][i];
+        }
+        cos.push_back(static_cast<float>(c));
+        sin.push_back(static_cast<float>(s));
+      }
+    }
+  }
+  std::vector<float> q = Draw(kTokens * kGroup * kHeads * kHeadDim, 26);
+  std::vector<double> expected(q.size());
+  for (size_t row = 0; row < kTokens * kGroup * kHeads; ++row) {
+    const float* x = &q[row * kHeadDim];
+    const size_t at = row / kGroup * kPairs;
+    for (size_t i = 0; i < kPairs; ++i) {
+      const double c = cos[at + i], s = sin[at + i], first = x[i], second = x[i + kPairs];
+      expected[row * kHeadDim + i] = first * c - second * s;
+      expected[row * kHeadDim + i + kPairs] = second * c + first * s;
+    }
+  }
+  const simdrope::CosSinView rows(simdrope::Table(cos.data(), sin.data(), kTokens, kPairs).per_head(kHeads));
+  REQUIRE(simdrope::apply(rows, simdrope::thd(q.data(), kTokens, kGroup * kHeads, kHeadDim)).ok());
+  CheckNear(q, expected);
+}
+
 TEST_CASE("variants: what a sum over axes cannot have is refused by name") {
   Config config(kHeadDim);
   config.axes.count = 2;

@@ -368,12 +368,17 @@ typedef struct simdrope_table {
   int64_t column_stride;
   int32_t copies;
   int64_t copy_stride;
+  // Rows of their own for heads: head h of an operand of n heads takes entry (b, r, i) from (h * heads / n) *
+  // head_stride on; n is a multiple of heads. 0: all heads share a row, as in every table that simdrope_compute_cos_sin
+  // writes (a table of several heads is written head by head).
+  int64_t heads;
+  int64_t head_stride;
   uint64_t reserved[2];
 } simdrope_table;
 
-#define SIMDROPE_TABLE_INIT                                 \
-  {                                                         \
-    NULL, NULL, SIMDROPE_F32, 1, 0, 0, 0, 0, 1, 1, 0, { 0 } \
+#define SIMDROPE_TABLE_INIT                                       \
+  {                                                               \
+    NULL, NULL, SIMDROPE_F32, 1, 0, 0, 0, 0, 1, 1, 0, 0, 0, { 0 } \
   }
 
 // What becomes of a token whose position has no row in the table. With several axes, IDENTITY turns

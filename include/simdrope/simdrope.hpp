@@ -380,6 +380,14 @@ struct Table : simdrope_table {
     t.column_stride = 2;
     return t;
   }
+  // The same form with rows for each of `count` heads: [rows, count, columns].
+  Table per_head(int64_t count) const {
+    Table t = *this;
+    t.heads = count;
+    t.head_stride = row_stride;
+    t.row_stride = count * row_stride;
+    return t;
+  }
   // The same form with one table of `rows` rows for each of `count` batch entries, one after another.
   Table per_batch(int64_t count) const {
     Table t = *this;

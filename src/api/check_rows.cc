@@ -273,6 +273,9 @@ simdrope_status CheckTable(const char* name, const simdrope_table& t, int32_t pa
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.batches = %lld, but the batch is %lld", name,
                 static_cast<long long>(t.batches), static_cast<long long>(batch));
   }
+  if (t.heads < 0) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.heads = %lld must be >= 0", name, static_cast<long long>(t.heads));
+  }
   if (t.copies < 1 || t.column_stride < 1) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.copies = %d and column_stride = %lld must be at least 1", name, t.copies,
                 static_cast<long long>(t.column_stride));
@@ -283,8 +286,8 @@ simdrope_status CheckTable(const char* name, const simdrope_table& t, int32_t pa
     return stride != INT64_MIN && CheckedMul(count, std::llabs(stride), &part) && CheckedAdd(reach, part, &reach);
   };
   if (!add(std::max<int64_t>(t.rows, 1), t.row_stride) || !add(t.batches, t.batch_stride) ||
-      !add(t.columns, t.column_stride) || !CheckedMul(reach, 4, &reach) || !CheckedMul(t.batches, t.rows, &entries) ||
-      !CheckedMul(entries, 4, &entries)) {
+      !add(t.heads, t.head_stride) || !add(t.columns, t.column_stride) || !CheckedMul(reach, 4, &reach) ||
+      !CheckedMul(t.batches, t.rows, &entries) || !CheckedMul(entries, 4, &entries)) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s: %lld rows with stride %lld in %lld batches overflow the address range",
                 name, static_cast<long long>(t.rows), static_cast<long long>(t.row_stride),
                 static_cast<long long>(t.batches));
@@ -301,6 +304,10 @@ simdrope_status CheckSource(const simdrope_cos_sin& c, int32_t pairs, int64_t ba
     if (c.key_table.rows != c.table.rows) {
       return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.key_table has %lld rows, cos_sin.table %lld",
                   static_cast<long long>(c.key_table.rows), static_cast<long long>(c.table.rows));
+    }
+    if (c.key_table.heads != c.table.heads) {
+      return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.key_table has rows for %lld heads, cos_sin.table for %lld",
+                  static_cast<long long>(c.key_table.heads), static_cast<long long>(c.table.heads));
     }
   }
   if (c.source == SIMDROPE_PREPARED && c.rope->has_xpos() && c.key_table.cos == nullptr) {

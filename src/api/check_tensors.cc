@@ -48,7 +48,9 @@ View ViewOfTable(const char* name, const simdrope_table& t, const void* data) {
   return {name,
           static_cast<const char*>(data),
           size * ((std::max(t.columns, 1) - 1) * t.column_stride + 1),
-          {{"batch", t.batches, size * t.batch_stride}, {"row", t.rows, size * t.row_stride}, {"copy", 1, 0}}};
+          {{"batch", t.batches, size * t.batch_stride},
+           {"row", t.rows, size * t.row_stride},
+           {"head", std::max<int64_t>(t.heads, 1), size * t.head_stride}}};
 }
 
 // What is written of one array of a table: `rows` rows of `pairs` columns, copies included.

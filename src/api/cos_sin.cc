@@ -15,6 +15,10 @@ namespace {
 simdrope_status CheckDestination(const char* name, const simdrope_table& t, int32_t pairs, int64_t batch, int64_t seq,
                                  bool shared) {
   SIMDROPE_TRY(CheckTable(name, t, pairs, batch, false));
+  if (t.heads > 1) {
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.heads = %lld; the rows of one head are computed at a time", name,
+                static_cast<long long>(t.heads));
+  }
   if (t.rows < seq) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s has %lld rows, but there are %lld tokens", name,
                 static_cast<long long>(t.rows), static_cast<long long>(seq));

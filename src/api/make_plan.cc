@@ -44,6 +44,30 @@ simdrope_status FindOutputPairing(const simdrope_options& options, const Window&
   return SIMDROPE_OK;
 }
 
+// That the heads of Q and K can share the rows that a table has for heads.
+simdrope_status CheckHeadRows(const simdrope_cos_sin& cos_sin, const simdrope_qkv& in,
+                              const simdrope_options& options) {
+  const int64_t rows = RowHeads(cos_sin);
+  if (rows == 1) return SIMDROPE_OK;
+  const struct {
+    const char* name;
+    const simdrope_tensor& tensor;
+    const simdrope_norm& norm;
+  } operands[] = {{"q", in.q, options.q.norm}, {"k", in.k, options.k.norm}};
+  for (const auto& [name, tensor, norm] : operands) {
+    if (!IsPresent(tensor)) continue;
+    if (tensor.heads % rows != 0) {
+      return Fail(SIMDROPE_INVALID_ARGUMENT, "%s has %lld heads, no multiple of cos_sin.table.heads = %lld", name,
+                  static_cast<long long>(tensor.heads), static_cast<long long>(rows));
+    }
+    if (norm.type != SIMDROPE_NORM_NONE && norm.over_all_heads) {
+      return Fail(SIMDROPE_UNSUPPORTED, "options.%s.norm is over all heads, but cos_sin.table.heads = %lld", name,
+                  static_cast<long long>(rows));
+    }
+  }
+  return SIMDROPE_OK;
+}
+
 // `qkv` with only Q, or without it.
 simdrope_qkv PartOf(const simdrope_qkv& qkv, bool query) {
   simdrope_qkv part = SIMDROPE_QKV_INIT;
@@ -76,6 +100,7 @@ simdrope_status CheckArguments(const simdrope_cos_sin* cos_sin, const simdrope_q
     SIMDROPE_TRY(FindWindow(*cos_sin, a.shape->head_dim, &a.window));
     SIMDROPE_TRY(FindOutputPairing(*a.options, a.window, &a.output_pairing));
     SIMDROPE_TRY(CheckSource(*cos_sin, a.window.pairs(), BatchOf(*a.shape)));
+    SIMDROPE_TRY(CheckHeadRows(*cos_sin, *a.in, *a.options));
   }
   return CheckOverlap(cos_sin, *a.in, *a.out);
 }

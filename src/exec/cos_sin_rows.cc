@@ -319,7 +319,7 @@ int64_t CosSinRows::Fetch(Side side, int64_t t, int64_t most, float* scratch, co
   }
   if (action(t) != TokenAction::kRotate) return 1;
   const simdrope_table& table = TableOf(side);
-  const int64_t entry = table.batches == 1 ? 0 : batch_ * table.batch_stride;
+  const int64_t entry = (table.batches == 1 ? 0 : batch_ * table.batch_stride) + row_head_ * table.head_stride;
   if (axes_ == 1 && table.column_stride == 1 && !gathers_ && HasRow(tokens_.on_axis(0))) {
     const int64_t at = entry + tokens_.on_axis(0) * table.row_stride;
     const void* table_cos = ElementAt(CosOf(side), table.format, at);
@@ -382,6 +382,16 @@ CosSinBlock CosSinRows::For(const Operand& o) {
   }
   block_ = {scratch_, scratch_ + columns_, stride};
   return block_;
+}
+
+CosSinBlock CosSinRows::OfHeads(const Operand& o, int64_t t, int64_t row_head) {
+  row_head_ = row_head;
+  const float *cos, *sin;
+  Fetch(o.side, t, 1, scratch_, &cos, &sin);
+  const float factor = FactorOf(o, t);
+  if (factor == 1.0f && !plan_.inverse) return {cos, sin, 0};
+  kernels_.scale_cos_sin(cos, sin, static_cast<size_t>(columns_), factor, plan_.inverse, scratch_, scratch_ + columns_);
+  return {scratch_, scratch_ + columns_, 0};
 }
 
 }  // namespace simdrope::impl

@@ -64,6 +64,9 @@ class CosSinRows {
   // The rows of the block for an operand that rotates. Rows of tokens that are not rotated are not set. Valid until the
   // next call of this or Begin.
   CosSinBlock For(const Operand& o);
+  // The row of token t of the block for those heads of an operand that take the rows of `row_head`; t is kRotate. Only
+  // with Plan::row_heads above 1, in place of For. Valid until the next call.
+  CosSinBlock OfHeads(const Operand& o, int64_t t, int64_t row_head);
 
  private:
   bool is_streamed() const { return source_.source == SIMDROPE_STREAMED; }
@@ -100,7 +103,8 @@ class CosSinRows {
   TokenPositions tokens_;
 
   int64_t b_ = 0, s_ = 0, count_ = 0;  // the block
-  int64_t batch_ = 0;                  // the caller's batch entry of the current token
+  int64_t row_head_ = 0;
+  int64_t batch_ = 0;  // the caller's batch entry of the current token
   TokenAction action_[kMaxTokensInBlock];
   float query_scale_[kMaxTokensInBlock];
   // What block_ holds, so that K takes Q's rows where they are the same.

@@ -63,8 +63,9 @@ bool MakeOneToken(const Kernels& kernels, const simdrope_cos_sin& cos_sin, const
                   const simdrope_options& options, OneToken* one) {
   // Then the window has neither an offset nor a gap.
   const bool is_whole_head = window.rotary_dim == (IsPresent(in.q) ? in.q : in.k).head_dim;
-  if (!is_whole_head || !window.is_plain() || IsPresent(in.v) || options.inverse || options.slice_count != 0 ||
-      options.key_positions != nullptr || output_pairing != window.pairing || !HasPlainRow(cos_sin)) {
+  if (!is_whole_head || !window.is_plain() || RowHeads(cos_sin) != 1 || IsPresent(in.v) || options.inverse ||
+      options.slice_count != 0 || options.key_positions != nullptr || output_pairing != window.pairing ||
+      !HasPlainRow(cos_sin)) {
     return false;
   }
   one->kernels = &kernels;

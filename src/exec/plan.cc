@@ -36,8 +36,8 @@ Road RoadFor(const Plan& plan, const Operand& o, const simdrope_tensor& in, cons
   const bool same_format = in.format == out.format;
   if (HasStages(o.stages)) return Road::kTile;
   if (o.rotates) {
-    const bool straight =
-        same_format && IsFloat(in.format) && plan.window.pairing == plan.output_pairing && plan.window.is_plain();
+    const bool straight = same_format && IsFloat(in.format) && plan.window.pairing == plan.output_pairing &&
+                          plan.window.is_plain() && plan.row_heads == 1;
     return straight ? Road::kStraight : Road::kTile;
   }
   if (!same_format || o.stages.scale != 1.0f) return Road::kTile;
@@ -161,6 +161,10 @@ void ChooseMemoryAccess(const simdrope_qkv& out, Plan* plan) {
 
 }  // namespace
 
+int64_t RowHeads(const simdrope_cos_sin& cos_sin) {
+  return cos_sin.source == SIMDROPE_STREAMED ? 1 : std::max<int64_t>(cos_sin.table.heads, 1);
+}
+
 void MakePlan(const Kernels& kernels, const simdrope_cos_sin* cos_sin, const Window& window,
               simdrope_pairing output_pairing, const simdrope_qkv& in, const simdrope_qkv& out,
               const simdrope_options& options, int64_t batch, int64_t seq, Plan* plan) {
@@ -170,6 +174,7 @@ void MakePlan(const Kernels& kernels, const simdrope_cos_sin* cos_sin, const Win
   static const simdrope_cos_sin kNoRows = SIMDROPE_COS_SIN_INIT;
   plan->cos_sin = cos_sin != nullptr ? cos_sin : &kNoRows;
   plan->inverse = options.inverse;
+  plan->row_heads = RowHeads(*plan->cos_sin);
   plan->magnitude = plan->cos_sin->source == SIMDROPE_TABLE ? plan->cos_sin->magnitude : 1.0f;
   plan->batch = batch;
   plan->seq = seq;

@@ -67,6 +67,7 @@ struct Plan {
   const simdrope_cos_sin* cos_sin;  // outlives the plan
   bool inverse;
   float magnitude;     // multiplies cos and sin
+  int64_t row_heads;   // rows of a token: of so many heads, or groups of heads
   int64_t batch, seq;  // the caller's
   bool swapped;        // one token a sequence (decoding): the batch is walked as the tokens of one sequence
   Operand operands[3];
@@ -84,6 +85,9 @@ struct Plan {
 inline bool HasStages(const simdrope_stages& stages) {
   return stages.norm.type != SIMDROPE_NORM_NONE || (stages.input_hadamard | stages.hadamard) != 0;
 }
+
+// How many rows each token has: 1, but for tables that have rows for heads.
+int64_t RowHeads(const simdrope_cos_sin& cos_sin);
 
 // Of checked arguments: `options` and `cos_sin` (NULL where nothing is rotated) fit `in` and `out`, whose present
 // operands all have batch x seq tokens.

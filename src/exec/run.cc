@@ -62,7 +62,7 @@ class Worker {
   }
 
   void RunOperand(const Operand& o, int64_t tokens, Range heads) {
-    const CosSinBlock rows = o.rotates ? rows_.For(o) : CosSinBlock{};
+    const CosSinBlock rows = o.rotates && plan_.row_heads == 1 ? rows_.For(o) : CosSinBlock{};
     const bool has_slots = o.in.slots.source != SIMDROPE_SLOTS_NONE || o.out.slots.source != SIMDROPE_SLOTS_NONE;
     // Tokens of one action and scale go together; what lies outside a window is copied while its surroundings are near.
     const bool one_by_one = has_slots || (o.token_major && o.outside_count > 0 && !o.in_place);
@@ -89,10 +89,26 @@ class Worker {
       for (int64_t t = tokens.begin; t < tokens.end; ++t) {
         HeadsOfToken token;
         if (!Find(o, t, heads, &token)) continue;
+        if (rotates && plan_.row_heads > 1) {
+          RunHeadRows(o, t, &token);
+          continue;
+        }
         const float* cos = rotates ? rows.cos + t * rows.stride : nullptr;
         const float* sin = rotates ? rows.sin + t * rows.stride : nullptr;
         RunTile(plan_, o, token, cos, sin, rows_.scale(o, t));
       }
+    }
+  }
+
+  // The tile road where heads have rows of their own.
+  void RunHeadRows(const Operand& o, int64_t t, HeadsOfToken* token) {
+    const int64_t group = o.heads / plan_.row_heads, end = token->end;
+    while (token->begin < end) {
+      const int64_t row_head = token->begin / group;
+      token->end = std::min(end, (row_head + 1) * group);
+      const CosSinBlock row = rows_.OfHeads(o, t, row_head);
+      RunTile(plan_, o, *token, row.cos, row.sin, rows_.scale(o, t));
+      token->begin = token->end;
     }
   }
 
