@@ -260,6 +260,20 @@ const BadCall kCalls[] = {
        c.rows.table.rows = kMost;
        c.rows.table.row_stride = 0;
      }},
+    {kApply, kInvalid, "cos_sin.table.heads = -1",
+     [](Call& c) { c.UseTable(SIMDROPE_TABLE); c.rows.table.heads = -1; }},
+    {kApply, kInvalid, "heads, no multiple of cos_sin.table.heads = 7",
+     [](Call& c) { c.UseTable(SIMDROPE_TABLE); c.rows.table.heads = 7; c.rows.table.head_stride = 0; }},
+    {kApply, kInvalid, "overflow the address range",
+     [](Call& c) { c.UseTable(SIMDROPE_TABLE); c.rows.table.heads = 2; c.rows.table.head_stride = kMost / 8; }},
+    {kApply, SIMDROPE_UNSUPPORTED, "options.q.norm is over all heads, but cos_sin.table.heads = 2",
+     [](Call& c) {
+       c.UseTable(SIMDROPE_TABLE);
+       c.rows.table.heads = 2;
+       c.rows.table.head_stride = 0;
+       c.options.q.norm.type = SIMDROPE_NORM_RMS;
+       c.options.q.norm.over_all_heads = true;
+     }},
     {kApply, kInvalid, "cos_sin.magnitude = inf",
      [](Call& c) { c.UseTable(SIMDROPE_TABLE); c.rows.magnitude = INFINITY; }},
     {kApply, kInvalid, "cos_sin.out_of_range = -1",
@@ -343,6 +357,7 @@ const BadCall kCalls[] = {
     // Rows computed.
     {kCompute, kInvalid, "output.table wants both", [](Call& c) { c.output.table.sin = nullptr; }},
     {kCompute, kInvalid, "output.table.format = 7", [](Call& c) { c.output.table.format = SIMDROPE_Q8_0; }},
+    {kCompute, kInvalid, "output.table.heads = 2", [](Call& c) { c.output.table.heads = 2; }},
     {kCompute, kInvalid, "output.table has 2 rows", [](Call& c) { c.output.table.rows = 2; }},
     {kCompute, kInvalid, "output.table.copies = 0", [](Call& c) { c.output.table.copies = 0; }},
     {kCompute, kInvalid, "column_stride = -1", [](Call& c) { c.output.table.column_stride = -1; }},
