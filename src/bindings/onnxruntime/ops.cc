@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -21,8 +22,13 @@ namespace {
 
 enum class Kind { kOnnx, kContrib, kCache };
 
-void Require(bool condition, const std::string& message) {
-  if (!condition) throw std::invalid_argument(message);
+// The parts of the message are put together only where it is needed.
+template <class... Parts>
+void Require(bool condition, const Parts&... parts) {
+  if (condition) return;
+  std::ostringstream message;
+  (message << ... << parts);
+  throw std::invalid_argument(message.str());
 }
 
 template <Kind kind>
@@ -35,9 +41,8 @@ class Kernel {
     rotary_dim_ = Attribute<int64_t>(info, "rotary_embedding_dim", 0);
     scale_ = Attribute<float>(info, "scale", 1.0f);
     epsilon_ = Attribute<float>(info, "epsilon", 1e-6f);
-    Require(interleaved_ == 0 || interleaved_ == 1, "interleaved is " + std::to_string(interleaved_));
-    Require(rotary_dim_ >= 0 && rotary_dim_ <= SIMDROPE_MAX_HEAD_DIM,
-            "rotary_embedding_dim is " + std::to_string(rotary_dim_));
+    Require(interleaved_ == 0 || interleaved_ == 1, "interleaved is ", interleaved_);
+    Require(rotary_dim_ >= 0 && rotary_dim_ <= SIMDROPE_MAX_HEAD_DIM, "rotary_embedding_dim is ", rotary_dim_);
   }
 
   OrtStatusPtr ComputeV2(OrtKernelContext* handle) {
@@ -71,16 +76,18 @@ class Kernel {
     const Ort::ConstValue x = context.GetInput(0);
     const Ort::ConstValue cos = context.GetInput(ids_first ? 2 : 1), sin = context.GetInput(ids_first ? 3 : 2);
     const size_t ids_index = ids_first ? 1 : 3;
-    const bool has_ids =
-        context.GetInputCount() > ids_index && context.GetInput(ids_index) && context.GetInput(ids_index).HasValue();
-    const auto type = x.GetTensorTypeAndShapeInfo().GetElementType();
-    const simdrope_format format = type == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT ? SIMDROPE_F32 : SIMDROPE_F16;
-    const std::vector<int64_t> shape = x.GetTensorTypeAndShapeInfo().GetShape();
+    const Ort::ConstValue ids = context.GetInputCount() > ids_index ? context.GetInput(ids_index) : Ort::ConstValue();
+    const bool has_ids = ids && ids.HasValue();
+    // Each information is an allocation.
+    const Ort::TensorTypeAndShapeInfo x_info = x.GetTensorTypeAndShapeInfo();
+    const bool is_float = x_info.GetElementType() == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+    const simdrope_format format = is_float ? SIMDROPE_F32 : SIMDROPE_F16;
+    const std::vector<int64_t> shape = x_info.GetShape();
     const std::vector<int64_t> table_shape = cos.GetTensorTypeAndShapeInfo().GetShape();
-    Require(shape.size() == 3 || shape.size() == 4, "X has " + std::to_string(shape.size()) + " axes, wanted 3 or 4");
+    Require(shape.size() == 3 || shape.size() == 4, "X has ", shape.size(), " axes, wanted 3 or 4");
     Require(!table_shape.empty() && table_shape == sin.GetTensorTypeAndShapeInfo().GetShape(),
             "cos_cache and sin_cache differ in shape");
-    Require(table_shape.size() == (has_ids ? 2 : 3), "cos_cache has " + std::to_string(table_shape.size()) + " axes");
+    Require(table_shape.size() == (has_ids ? 2 : 3), "cos_cache has ", table_shape.size(), " axes");
 
     Shared shared = {SIMDROPE_COS_SIN_INIT, SIMDROPE_QKV_INIT, SIMDROPE_QKV_INIT, SIMDROPE_OPTIONS_INIT, {}};
     simdrope_tensor& in = shared.in.q;
@@ -96,8 +103,8 @@ class Kernel {
     } else {
       in.heads = heads_;
       if (heads_ == 0) in.heads = shape[2] / (2 * std::max<int64_t>(table_shape.back(), 1));
-      Require(in.heads > 0 && shape[2] % in.heads == 0,
-              "X has rows of " + std::to_string(shape[2]) + " elements for " + std::to_string(in.heads) + " heads");
+      Require(in.heads > 0 && shape[2] % in.heads == 0, "X has rows of ", shape[2], " elements for ", in.heads,
+              " heads");
       in.seq = shape[1];
       in.head_dim = shape[2] / in.heads;
       in.seq_stride = shape[2];
@@ -120,15 +127,13 @@ class Kernel {
       rows.table.batches = table_shape[0];
       rows.table.batch_stride = rows.table.rows * table_shape.back();
     } else {
-      const Ort::ConstValue ids = context.GetInput(ids_index);
       const size_t count = ids.GetTensorTypeAndShapeInfo().GetElementCount();
       const int64_t* data = ids.GetTensorData<int64_t>();
       if (kind == Kind::kContrib && count == 1) {
         rows.positions.start = data[0];
       } else {
-        Require(static_cast<int64_t>(count) == in.batch * in.seq, "position_ids has " + std::to_string(count) +
-                                                                      " entries for " +
-                                                                      std::to_string(in.batch * in.seq) + " tokens");
+        Require(static_cast<int64_t>(count) == in.batch * in.seq, "position_ids has ", count, " entries for ",
+                in.batch * in.seq, " tokens");
         rows.positions.ids = data;
         rows.positions.ids_batch = in.batch;
         rows.positions.ids_seq = in.seq;
@@ -147,7 +152,7 @@ class Kernel {
       void* const to = result.GetTensorMutableRawData();
       if (to != cache.GetTensorRawData()) {
         std::memcpy(to, cache.GetTensorRawData(),
-                    cache.GetTensorTypeAndShapeInfo().GetElementCount() * (format == SIMDROPE_F32 ? 4 : 2));
+                    cache.GetTensorTypeAndShapeInfo().GetElementCount() * (is_float ? 4 : 2));
       }
       out.data = to;
       out.format = format;
@@ -178,9 +183,14 @@ class Kernel {
     if (in.batch * in.seq * in.heads * in.head_dim == 0) return;
 
     // A slice for each 64 KB, up to 16: the session's threads take them as they come.
-    const int64_t bytes = in.batch * in.batch_stride * (format == SIMDROPE_F32 ? 4 : 2);
+    const int64_t bytes = in.batch * in.batch_stride * (is_float ? 4 : 2);
     const auto slices = static_cast<size_t>(std::clamp<int64_t>(bytes >> 16, 1, 16));
     shared.options.slice_count = static_cast<int64_t>(slices);
+    if (slices == 1) {
+      const simdrope_status status = simdrope_apply(&shared.rows, &shared.in, &shared.out, &shared.options);
+      Require(status == SIMDROPE_OK, "simdrope: ", simdrope_last_error());
+      return;
+    }
     shared.failures.resize(slices);
     const auto run = [](void* data, size_t index) {
       auto& s = *static_cast<Shared*>(data);
@@ -188,12 +198,8 @@ class Kernel {
       options.slice_index = static_cast<int64_t>(index);
       if (simdrope_apply(&s.rows, &s.in, &s.out, &options) != SIMDROPE_OK) s.failures[index] = simdrope_last_error();
     };
-    if (slices == 1) {
-      run(&shared, 0);
-    } else {
-      context.ParallelFor(run, slices, 0, &shared);
-    }
-    for (const std::string& failure : shared.failures) Require(failure.empty(), "simdrope: " + failure);
+    context.ParallelFor(run, slices, 0, &shared);
+    for (const std::string& failure : shared.failures) Require(failure.empty(), "simdrope: ", failure);
   }
 
   int64_t interleaved_, heads_, rotary_dim_;
