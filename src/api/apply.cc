@@ -29,14 +29,6 @@ simdrope_status MakePlanOf(const simdrope_cos_sin* cos_sin, const simdrope_qkv* 
   return MakeCheckedCall(checked, &plan->call, &plan->run);
 }
 
-// The way of all calls but those of one token; apart from it, so that those need little stack.
-simdrope_status RunPlanOf(const CheckedArguments& checked) {
-  CheckedCall call;
-  simdrope_run run;
-  SIMDROPE_TRY(MakeCheckedCall(checked, &call, &run));
-  return RunCheckedCall(call, run);
-}
-
 }  // namespace
 
 simdrope_status simdrope_apply(const simdrope_cos_sin* cos_sin, const simdrope_qkv* in, const simdrope_qkv* out,
@@ -48,7 +40,7 @@ simdrope_status simdrope_apply(const simdrope_cos_sin* cos_sin, const simdrope_q
       RunOneToken(one, cos_sin->positions.start, cos_sin->table.cos, cos_sin->table.sin)) {
     return SIMDROPE_OK;
   }
-  return RunPlanOf(checked);
+  return RunOnce(checked);
 }
 
 simdrope_status simdrope_plan_create(const simdrope_cos_sin* cos_sin, const simdrope_qkv* in, const simdrope_qkv* out,

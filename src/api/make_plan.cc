@@ -2,6 +2,7 @@
 
 #include "angle/rope.h"
 #include "api/checks.h"
+#include "core/noinline.h"
 #include "core/tensor.h"
 
 namespace simdrope::impl {
@@ -80,6 +81,30 @@ simdrope_qkv PartOf(const simdrope_qkv& qkv, bool query) {
   return part;
 }
 
+bool TakesOnePlan(const CheckedArguments& a) { return a.options->key_positions == nullptr || !IsPresent(a.in->k); }
+
+void MakeOnePlan(const CheckedArguments& a, Plan* plan, simdrope_run* run) {
+  PointersOf(a.cos_sin, *a.in, *a.out, *a.options, run);
+  MakePlan(*a.kernels, a.cos_sin, a.window, a.output_pairing, *a.in, *a.out, *a.options, BatchOf(*a.shape),
+           SeqOf(*a.shape), plan);
+}
+
+SIMDROPE_NOINLINE simdrope_status RunOnePlan(const CheckedArguments& a) {
+  Plan plan;
+  simdrope_run run;
+  MakeOnePlan(a, &plan, &run);
+  SIMDROPE_TRY(CheckRun(plan, run));
+  RunPlan(plan, run);
+  return SIMDROPE_OK;
+}
+
+SIMDROPE_NOINLINE simdrope_status RunTwoPlans(const CheckedArguments& a) {
+  CheckedCall call;
+  simdrope_run run;
+  SIMDROPE_TRY(MakeCheckedCall(a, &call, &run));
+  return RunCheckedCall(call, run);
+}
+
 }  // namespace
 
 simdrope_status CheckArguments(const simdrope_cos_sin* cos_sin, const simdrope_qkv* in, const simdrope_qkv* out,
@@ -112,15 +137,13 @@ bool MakeOneToken(const CheckedArguments& a, OneToken* one) {
 
 simdrope_status MakeCheckedCall(const CheckedArguments& a, CheckedCall* call, simdrope_run* run) {
   const simdrope_qkv &in = *a.in, &out = *a.out;
-  const simdrope_positions* key_positions = a.options->key_positions;
   const int64_t batch = BatchOf(*a.shape);
-  PointersOf(a.cos_sin, in, out, *a.options, run);
-  if (key_positions == nullptr || !IsPresent(in.k)) {
+  if (TakesOnePlan(a)) {
     call->count = 1;
-    MakePlan(*a.kernels, a.cos_sin, a.window, a.output_pairing, in, out, *a.options, batch, SeqOf(*a.shape),
-             &call->plans[0]);
+    MakeOnePlan(a, &call->plans[0], run);
     return SIMDROPE_OK;
   }
+  PointersOf(a.cos_sin, in, out, *a.options, run);
   // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): with K present it was checked
   if (a.cos_sin->source == SIMDROPE_PREPARED) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "options.key_positions are given, but cos_sin is PREPARED for Q's");
@@ -129,11 +152,13 @@ simdrope_status MakeCheckedCall(const CheckedArguments& a, CheckedCall* call, si
   MakePlan(*a.kernels, a.cos_sin, a.window, a.output_pairing, PartOf(in, true), PartOf(out, true), *a.options, batch,
            SeqOf(*a.shape), &call->plans[0]);
   call->of_keys = *a.cos_sin;
-  call->of_keys.positions = *key_positions;
+  call->of_keys.positions = *a.options->key_positions;
   MakePlan(*a.kernels, &call->of_keys, a.window, a.output_pairing, PartOf(in, false), PartOf(out, false), *a.options,
            batch, SeqOf(in.k), &call->plans[1]);
   return SIMDROPE_OK;
 }
+
+simdrope_status RunOnce(const CheckedArguments& a) { return TakesOnePlan(a) ? RunOnePlan(a) : RunTwoPlans(a); }
 
 simdrope_status RunCheckedCall(const CheckedCall& call, const simdrope_run& run) {
   // Without Q the positions of cos_sin place nothing: they may have another length than K.

@@ -38,6 +38,9 @@ bool MakeOneToken(const CheckedArguments& a, OneToken* one);
 
 simdrope_status MakeCheckedCall(const CheckedArguments& a, CheckedCall* call, simdrope_run* run);
 
+// Makes the plans and runs them, with as little stack as the call needs.
+simdrope_status RunOnce(const CheckedArguments& a);
+
 // Checks what a run may change, of all plans, then runs them.
 simdrope_status RunCheckedCall(const CheckedCall& call, const simdrope_run& run);
 

@@ -7,6 +7,7 @@
 #include "angle/rope.h"
 #include "core/format.h"
 #include "core/half.h"
+#include "core/noinline.h"
 
 namespace simdrope::impl {
 namespace {
@@ -15,6 +16,9 @@ constexpr double kTurnsPerRadian = 0.15915494309189533577;
 
 // Results of rows that are computed together stay in the first-level cache: 32 rows of 64 pairs are 16 KB.
 constexpr int64_t kMaxRowsTogether = 32;
+
+// Of a block whose rows are read where they are.
+constexpr int64_t kTokensInPlace = 24;
 
 float TableValue(const void* data, simdrope_format format, int64_t index) {
   switch (format) {
@@ -62,18 +66,11 @@ struct Chunk {
   size_t pairs;
 };
 
-void ComputePhases(const Kernels& kernels, const Chunk& c, const TokenPositions& tokens, const Magnitude& magnitude,
-                   int64_t rows, ptrdiff_t stride, float* cos, float* sin) {
+// One row, of several axes: each pair has its own, or is turned by all.
+SIMDROPE_NOINLINE void ComputePhasesOfAxes(const Kernels& kernels, const Chunk& c, const TokenPositions& tokens,
+                                           const Magnitude& magnitude, float* cos, float* sin) {
   const simdrope_rope& rope = c.rope;
-  const int64_t first = tokens.on_axis(0);
-  PhaseRows phases{rope.phase_step.get() + c.first,
-                   rope.phase_rest.get() + c.first,
-                   first,
-                   RestPosition(first),
-                   nullptr,
-                   nullptr,
-                   static_cast<size_t>(rows),
-                   stride};
+  PhaseRows phases{rope.phase_step.get() + c.first, rope.phase_rest.get() + c.first, 0, 0, nullptr, nullptr, 1, 0};
   int64_t position[kCosSinChunk];
   double real_position[kCosSinChunk];
   uint64_t sum[kCosSinChunk];
@@ -94,7 +91,7 @@ void ComputePhases(const Kernels& kernels, const Chunk& c, const TokenPositions&
     phases.phase_rest = sum_of_rests;
     phases.position = 1;
     phases.real_position = 1;
-  } else if (rope.axes > 1) {
+  } else {
     int64_t on_axis[SIMDROPE_MAX_AXES];
     for (int32_t a = 0; a < rope.axes; ++a) on_axis[a] = tokens.on_axis(a);
     for (size_t i = 0; i < kCosSinChunk; ++i) {
@@ -104,6 +101,24 @@ void ComputePhases(const Kernels& kernels, const Chunk& c, const TokenPositions&
     phases.pair_position = position;
     phases.real_pair_position = real_position;
   }
+  kernels.cos_sin_of_phases(phases, magnitude, c.pairs, cos, sin);
+}
+
+void ComputePhases(const Kernels& kernels, const Chunk& c, const TokenPositions& tokens, const Magnitude& magnitude,
+                   int64_t rows, ptrdiff_t stride, float* cos, float* sin) {
+  if (c.rope.axes > 1) {
+    ComputePhasesOfAxes(kernels, c, tokens, magnitude, cos, sin);
+    return;
+  }
+  const int64_t first = tokens.on_axis(0);
+  const PhaseRows phases{c.rope.phase_step.get() + c.first,
+                         c.rope.phase_rest.get() + c.first,
+                         first,
+                         RestPosition(first),
+                         nullptr,
+                         nullptr,
+                         static_cast<size_t>(rows),
+                         stride};
   kernels.cos_sin_of_phases(phases, magnitude, c.pairs, cos, sin);
 }
 
@@ -191,7 +206,16 @@ void ComputeRows(const Kernels& kernels, const simdrope_rope& rope, const TokenP
   }
 }
 
-CosSinRows::CosSinRows(const Plan& plan, const simdrope_run& run, const simdrope_positions& positions)
+// Tokens of one head that follow each other share a block of rows: there more of them pay, though not elsewhere.
+bool CosSinRows::WantsManyFloats(const Plan& plan) {
+  static_assert(kManyFloats >= 6 * SIMDROPE_MAX_PAIRS && kFewFloats % 16 == 0, "scratch");
+  if (plan.window.columns() > 256) return true;
+  return std::any_of(plan.operands, plan.operands + plan.count,
+                     [](const Operand& o) { return o.rotates && !o.token_major; });
+}
+
+CosSinRows::CosSinRows(const Plan& plan, const simdrope_run& run, const simdrope_positions& positions, float* scratch,
+                       size_t scratch_floats)
     : plan_(plan),
       run_(run),
       source_(*plan.cos_sin),
@@ -199,7 +223,9 @@ CosSinRows::CosSinRows(const Plan& plan, const simdrope_run& run, const simdrope
       pairs_(plan.window.pairs()),
       columns_(plan.window.columns()),
       has_identity_rows_(plan.output_pairing != plan.window.pairing),
-      tokens_(positions) {
+      tokens_(positions),
+      scratch_(scratch),
+      scratch_floats_(scratch_floats) {
   scales_queries_ =
       is_streamed() ? source_.rope != nullptr && source_.rope->has_temperature() : run.query_scale != nullptr;
   rotates_all_ = !scales_queries_ && !positions.padding &&
@@ -208,14 +234,17 @@ CosSinRows::CosSinRows(const Plan& plan, const simdrope_run& run, const simdrope
     element_pair_ = source_.rope->element_pair.get();
   }
   gathers_ = plan.window.full_width && (element_pair_ != nullptr || plan.window.pairing == SIMDROPE_INTERLEAVED);
-  if (is_streamed() || source_.pair_axis == nullptr) return;
-  for (int32_t i = 0; i < pairs_; ++i) axes_ = std::max(axes_, source_.pair_axis[i] + 1);
-  if (axes_ > 1) has_identity_rows_ = true;
+  if (!is_streamed() && source_.pair_axis != nullptr) {
+    for (int32_t i = 0; i < pairs_; ++i) axes_ = std::max(axes_, source_.pair_axis[i] + 1);
+    if (axes_ > 1) has_identity_rows_ = true;
+  }
+  takes_no_scratch_ = TakeNoScratch();
 }
 
 int64_t CosSinRows::TokensInBlock(int64_t left) const {
   if (left == 1 || pairs_ == 0) return std::min(left, kMaxTokensInBlock);
-  const int64_t floats = static_cast<int64_t>(kScratchFloats) - (gathers_ ? 2 * pairs_ : 0);
+  if (takes_no_scratch_) return std::min(left, kTokensInPlace);
+  const int64_t floats = static_cast<int64_t>(scratch_floats_) - (gathers_ ? 2 * pairs_ : 0);
   return std::min<int64_t>({left, kMaxTokensInBlock, floats / (2 * columns_)});
 }
 
@@ -277,13 +306,24 @@ int32_t CosSinRows::SourceColumn(int32_t column) const {
   return column < pairs_ ? 2 * column : 2 * (column - pairs_) + 1;
 }
 
-bool CosSinRows::FindInPlace(Side side, CosSinBlock* rows) const {
+bool CosSinRows::AreInPlace(Side side) const {
   const simdrope_table& t = TableOf(side);
-  if (is_streamed() || t.format != SIMDROPE_F32 || t.column_stride != 1 || gathers_ || axes_ > 1 ||
-      run_.ids != nullptr || run_.offsets != nullptr || run_.cu_seqlens != nullptr ||
-      source_.out_of_range != SIMDROPE_REJECT) {
-    return false;
-  }
+  return !is_streamed() && t.format == SIMDROPE_F32 && t.column_stride == 1 && !gathers_ && axes_ == 1 &&
+         run_.ids == nullptr && run_.offsets == nullptr && run_.cu_seqlens == nullptr &&
+         source_.out_of_range == SIMDROPE_REJECT;
+}
+
+// Whether For never takes scratch.
+bool CosSinRows::TakeNoScratch() const {
+  if (!rotates_all_ || plan_.magnitude != 1.0f || plan_.inverse || plan_.row_heads > 1) return false;
+  return std::all_of(plan_.operands, plan_.operands + plan_.count, [this](const Operand& o) {
+    return !o.rotates || (AreInPlace(o.side) && !o.canonical_nans && !(o.folds_scale && o.stages.scale != 1.0f));
+  });
+}
+
+bool CosSinRows::FindInPlace(Side side, CosSinBlock* rows) const {
+  if (!AreInPlace(side)) return false;
+  const simdrope_table& t = TableOf(side);
   const int64_t batch_stride = t.batches == 1 ? 0 : t.batch_stride;
   const int64_t b = plan_.swapped ? s_ : b_;
   const int64_t s = plan_.swapped ? b_ : s_;
@@ -306,7 +346,7 @@ int64_t CosSinRows::Fetch(Side side, int64_t t, int64_t most, float* scratch, co
     const int64_t rows = plan_.swapped || gathers_ ? 1 : RowsTogether(*source_.rope, tokens_, most);
     if (rows == 1 && action(t) != TokenAction::kRotate) return 1;
     if (gathers_) {
-      float* const of_pairs = scratch_ + kScratchFloats - 2 * pairs_;
+      float* const of_pairs = scratch_ + scratch_floats_ - 2 * pairs_;
       ComputeRows(kernels_, *source_.rope, tokens_, side, 1, 0, of_pairs, of_pairs + pairs_);
       for (int32_t i = 0; i < columns_; ++i) {
         own_cos[i] = of_pairs[element_pair_[i]];

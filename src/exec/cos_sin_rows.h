@@ -39,8 +39,13 @@ float QueryScaleOf(const simdrope_rope& rope, const TokenPositions& tokens);
 // On one thread: Begin a block, then ask for each operand's rows.
 class CosSinRows {
  public:
-  // `positions` (of the run) outlives it, as do plan and run.
-  CosSinRows(const Plan& plan, const simdrope_run& run, const simdrope_positions& positions);
+  // Rows that are copied or computed take `scratch`, of kFewFloats or more and aligned to 64 bytes; kManyFloats where
+  // WantsManyFloats. It outlives this, as do plan, run and `positions` (of the run).
+  static constexpr size_t kFewFloats = 1536;
+  static constexpr size_t kManyFloats = 3072;  // a full-width row of the widest head, and what it is gathered from
+  static bool WantsManyFloats(const Plan& plan);
+  CosSinRows(const Plan& plan, const simdrope_run& run, const simdrope_positions& positions, float* scratch,
+             size_t scratch_floats);
 
   // How many tokens a block that begins with `left` tokens of one batch entry may have.
   int64_t TokensInBlock(int64_t left) const;
@@ -80,6 +85,8 @@ class CosSinRows {
   float QueryScaleOfToken() const;
   void MoveTo(int64_t t);
   int32_t SourceColumn(int32_t column) const;
+  bool AreInPlace(Side side) const;
+  bool TakeNoScratch() const;
   bool FindInPlace(Side side, CosSinBlock* rows) const;
   int64_t Fetch(Side side, int64_t t, int64_t most, float* scratch, const float** cos, const float** sin);
   float FactorOf(const Operand& o, int64_t t) const;
@@ -97,6 +104,7 @@ class CosSinRows {
   int32_t axes_ = 1;  // that a table is looked up by
   bool scales_queries_ = false;
   bool rotates_all_ = true;
+  bool takes_no_scratch_ = false;
   // What has no row is turned by an angle of 0, not copied: pairs may have axes of their own, or
   // another place to go to.
   bool has_identity_rows_ = false;
@@ -112,10 +120,8 @@ class CosSinRows {
   bool block_is_plain_ = false;  // neither scaled nor made canonical for one operand alone
   bool block_is_canonical_ = false;
   CosSinBlock block_{};
-
-  // At least a full-width row and the plain one that it is gathered from: 6 * SIMDROPE_MAX_PAIRS.
-  static constexpr size_t kScratchFloats = 3072;
-  alignas(64) float scratch_[kScratchFloats];  // copied or computed rows
+  float* const scratch_;
+  const size_t scratch_floats_;
 };
 
 }  // namespace simdrope::impl

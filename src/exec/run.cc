@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/format.h"
+#include "core/noinline.h"
 #include "exec/cos_sin_rows.h"
 #include "exec/floating_point.h"
 #include "exec/machine.h"
@@ -15,8 +16,9 @@ namespace {
 
 class Worker {
  public:
-  Worker(const Plan& plan, const simdrope_run& run, const simdrope_positions& positions)
-      : plan_(plan), run_(run), kernels_(*plan.kernels), rows_(plan, run, positions) {}
+  Worker(const Plan& plan, const simdrope_run& run, const simdrope_positions& positions, float* scratch,
+         size_t scratch_floats)
+      : plan_(plan), run_(run), kernels_(*plan.kernels), rows_(plan, run, positions, scratch, scratch_floats) {}
 
   // Items are (token, head) with the heads of the operands in turn; tokens count through the batch. Divisions
   // cost as much as a few heads: a whole call needs none.
@@ -209,17 +211,27 @@ class Worker {
   int64_t b_ = 0, s_ = 0;  // the block, in the plan's own batch and seq
 };
 
+// The items of `range` on this thread, with so much stack for rows.
+template <size_t kScratchFloats>
+SIMDROPE_NOINLINE void RunItems(const Plan& plan, const simdrope_run& run, const simdrope_positions& positions,
+                                Range range) {
+  alignas(64) float scratch[kScratchFloats];
+  Worker(plan, run, positions, scratch, kScratchFloats).Run(range);
+}
+
 }  // namespace
 
 void RunPlan(const Plan& plan, const simdrope_run& run) {
   if (plan.tokens() == 0 || plan.count == 0) return;
   const simdrope_positions positions = PositionsOf(plan.cos_sin->positions, run);
   const Split split{plan.threads, run.slice_index, run.slice_count};
+  const bool wants_many = CosSinRows::WantsManyFloats(plan);
   const int64_t unit = plan.whole_tokens ? plan.heads : 1;
   ForRanges(split, plan.tokens() * plan.heads / unit, plan.heads / unit, plan.bytes, [&](Range range) {
     if (range.begin >= range.end) return;
     const DefaultFloatingPoint mode;
-    Worker(plan, run, positions).Run({range.begin * unit, range.end * unit});
+    const Range items{range.begin * unit, range.end * unit};
+    (wants_many ? RunItems<CosSinRows::kManyFloats> : RunItems<CosSinRows::kFewFloats>)(plan, run, positions, items);
   });
 }
 
