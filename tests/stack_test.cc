@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <functional>
+#include <string>
 
 #include "support.h"
 
@@ -59,32 +60,37 @@ TEST_CASE("decoding a token by the straight road uses at most 16 KiB of stack") 
   }
 }
 
-TEST_CASE("a call uses at most 40 KiB of stack, whatever its stages") {
-  constexpr int kTokens = 40, kHeads = 4, kDim = 128;
-  const auto rope = simdrope::Rope::create(simdrope::Config(kDim));
+namespace {
+
+constexpr size_t kMostUsual = 16384;
+constexpr size_t kMostByHeads = 24576;
+constexpr size_t kMost = 36864;
+
+void CheckStack(const char* what, size_t most, int head_dim, const simdrope::QKV& in, const simdrope::QKV& out,
+                const simdrope::Options& options) {
+  const auto rope = simdrope::Rope::create(simdrope::Config(head_dim));
   REQUIRE(rope.ok());
+  simdrope::Status status;
+  const auto run = [&] { status = simdrope::apply(rope->stream(4000), in, out, options); };
+  run();  // what is made once: the choice of a target, symbols bound at their first call
+  REQUIRE(status.ok());
+  const size_t used = StackOf(run) - StackOf([] {});
+  MESSAGE(std::string(what), ": ", used, " bytes");
+  CHECK(used <= most);
+}
+
+}  // namespace
+
+TEST_CASE("heads of 128, token after token: at most 16 KiB of stack, whatever the format") {
+  constexpr int kTokens = 40, kHeads = 4, kDim = 128;
   std::vector<float> q(kTokens * kHeads * kDim, 1.0f), k = q, weights(kDim, 1.0f), scales(kTokens * kHeads),
                                                        zeros = scales;
   std::vector<char> cache(sizeof(float) * k.size());
   const simdrope::Tensor q_tensor = simdrope::bshd(q.data(), 1, kTokens, kHeads, kDim);
   const simdrope::Tensor k_tensor = simdrope::bshd(k.data(), 1, kTokens, kHeads, kDim);
-  simdrope::Options serial;
-  serial.threads = 1;
-  int runs = 0;
-  const auto check = [&](const char* what, const simdrope::QKV& in, const simdrope::QKV& out,
-                         const simdrope::Options& options) {
-    simdrope::Status status;
-    const auto run = [&] { status = simdrope::apply(rope->stream(4000), in, out, options); };
-    run();  // what is made once: the choice of a target, symbols bound at their first call
-    REQUIRE(status.ok());
-    const size_t thread = StackOf([] {});
-    const size_t used = StackOf(run) - thread;
-    MESSAGE(what, ": ", used, " bytes");
-    CHECK(used <= 40960);
-    ++runs;
-  };
-  check("f32 in place", {q_tensor, k_tensor}, {q_tensor, k_tensor}, serial);
-  simdrope::Options chain = serial;
+  simdrope::Options chain;
+  chain.threads = 1;
+  CheckStack("f32 in place", kMostUsual, kDim, {q_tensor, k_tensor}, {q_tensor, k_tensor}, chain);
   chain.q.norm = chain.k.norm = simdrope::rms_norm(weights.data());
   chain.k.hadamard = 128;
   for (const simdrope_format format : {SIMDROPE_F16, SIMDROPE_Q8_0, SIMDROPE_Q4_0, SIMDROPE_F8_E4M3, SIMDROPE_U8}) {
@@ -96,8 +102,28 @@ TEST_CASE("a call uses at most 40 KiB of stack, whatever its stages") {
     out.scales.batch_stride = kTokens * kHeads;
     out.scales.seq_stride = kHeads;
     out.scales.head_stride = 1;
-    check(format == SIMDROPE_F16 ? "norm, Hadamard, f16" : "norm, Hadamard, quantised", {q_tensor, k_tensor},
-          {q_tensor, out}, chain);
+    CheckStack(format == SIMDROPE_F16 ? "norm, Hadamard, f16" : "norm, Hadamard, quantised", kMostUsual, kDim,
+               {q_tensor, k_tensor}, {q_tensor, out}, chain);
   }
-  CHECK(runs == 6);
+}
+
+TEST_CASE("head after head, with weights that are converted: at most 24 KiB of stack; heads of 1024: 36 KiB") {
+  for (const int dim : {128, 1024}) {
+    constexpr int kTokens = 6, kHeads = 4;
+    std::vector<float> q(static_cast<size_t>(kTokens * kHeads * dim), 1.0f);
+    std::vector<uint16_t> weights(static_cast<size_t>(dim), 0x3f80);  // 1 in bf16
+    const simdrope::Tensor tensor = simdrope::bhsd(q.data(), 1, kTokens, kHeads, dim);
+    const size_t most = dim == 128 ? kMostByHeads : kMost;
+    simdrope::Options options;
+    options.threads = 1;
+    CheckStack("head after head", most, dim, tensor, tensor, options);
+    for (const simdrope_norm_type type : {SIMDROPE_NORM_RMS, SIMDROPE_NORM_LAYER}) {
+      options.q.norm = simdrope::rms_norm(weights.data(), simdrope::bf16);
+      options.q.norm.type = type;
+      CheckStack("norm, head after head", most, dim, tensor, tensor, options);
+    }
+    if (dim == 128) continue;
+    options.output_pairing = SIMDROPE_INTERLEAVED;
+    CheckStack("norm, other pairing out", most, dim, tensor, tensor, options);
+  }
 }

@@ -593,42 +593,27 @@ TEST_CASE("sums are those of the stated order, and within its bound") {
 
 namespace {
 
-// Weights in memory, exactly as many as needed, and as floats.
+// Exactly as many as needed; sometimes all 1 and 0.
 struct DrawnWeights {
-  std::vector<uint8_t> weight_bytes, bias_bytes;
   std::vector<float> weights, biases;
   NormWeights norm{};
 
   DrawnWeights(Random& random, const Shape& shape, bool with_bias) {
-    norm.format = random.Pick({SIMDROPE_F32, SIMDROPE_F16, SIMDROPE_BF16});
     norm.head_stride = random.Chance(2) ? 0 : static_cast<ptrdiff_t>(shape.head_dim);
-    norm.offset = random.Chance(2) ? 1.0f : 0.0f;
     const size_t count = shape.head_dim * (norm.head_stride == 0 ? 1 : shape.heads);
-    const size_t size = BytesOf(norm.format, 1);
-    const auto draw = [&](std::vector<uint8_t>& bytes, std::vector<float>& values) {
-      bytes.resize(count * size);
+    const auto draw = [&](std::vector<float>* values, float if_none) {
+      const bool none = random.Chance(4);
       for (size_t i = 0; i < count; ++i) {
-        StoreBits(Encoded(random.Real(-2, 2), static_cast<Format>(norm.format)), static_cast<Format>(norm.format),
-                  bytes.data() + i * size);
-        values.push_back(ScalarLoaded(bytes.data(), norm.format, i, {}));
+        values->push_back(none ? if_none : static_cast<float>(random.Real(-2, 2)));
       }
+      return values->data();
     };
-    if (random.Chance(4)) {
-      norm.weight = nullptr;
-    } else {
-      draw(weight_bytes, weights);
-      norm.weight = weight_bytes.data();
-    }
-    if (with_bias && !random.Chance(3)) {
-      draw(bias_bytes, biases);
-      norm.bias = bias_bytes.data();
-    }
+    norm.weight = draw(&weights, 1.0f);
+    if (with_bias) norm.bias = draw(&biases, 0.0f);
   }
   size_t IndexOf(size_t h, size_t i) const { return h * static_cast<size_t>(norm.head_stride) + i; }
-  float WeightOf(size_t h, size_t i) const {
-    return norm.weight == nullptr ? 1.0f : weights[IndexOf(h, i)] + norm.offset;
-  }
-  float BiasOf(size_t h, size_t i) const { return norm.bias == nullptr ? 0.0f : biases[IndexOf(h, i)]; }
+  float WeightOf(size_t h, size_t i) const { return weights[IndexOf(h, i)]; }
+  float BiasOf(size_t h, size_t i) const { return biases[IndexOf(h, i)]; }
 };
 
 float RoundedTo(float x, simdrope_format format) {
@@ -671,7 +656,7 @@ TEST_CASE("norms: every operation as defined, and the bound against double") {
                                        : 1 / std::sqrt(square / shape.head_dim + static_cast<double>(eps));
         for (size_t i = 0; i < shape.head_dim; ++i) {
           float expected = RoundedTo(in[h][i] * factor, rounding);
-          if (weights.norm.weight != nullptr) expected = RoundedTo(expected * weights.WeightOf(h, i), rounding);
+          expected = RoundedTo(expected * weights.WeightOf(h, i), rounding);
           wrong += Same(tile.At(h, i), expected) ? 0 : 1;
           if (hostile || rounding != SIMDROPE_F32) continue;
           // The sum is off by (ceil(n / 16) + 5) u relative, its root by half of that; then at most 4 roundings of the

@@ -206,12 +206,15 @@ void ComputeRows(const Kernels& kernels, const simdrope_rope& rope, const TokenP
   }
 }
 
-// Tokens of one head that follow each other share a block of rows: there more of them pay, though not elsewhere.
-bool CosSinRows::WantsManyFloats(const Plan& plan) {
-  static_assert(kManyFloats >= 6 * SIMDROPE_MAX_PAIRS && kFewFloats % 16 == 0, "scratch");
-  if (plan.window.columns() > 256) return true;
-  return std::any_of(plan.operands, plan.operands + plan.count,
-                     [](const Operand& o) { return o.rotates && !o.token_major; });
+size_t CosSinRows::FloatsFor(const Plan& plan) {
+  constexpr size_t kFew = 1280, kMany = 2816;
+  // A full-width row of the widest head, and the plain one that it is gathered from.
+  constexpr size_t kWide = 6 * SIMDROPE_MAX_PAIRS;
+  if (plan.window.columns() > 256) return kWide;
+  // Tokens of a head that follow each other take a block of rows in turn: there, but not elsewhere, more pay.
+  const bool by_heads = std::any_of(plan.operands, plan.operands + plan.count,
+                                    [](const Operand& o) { return o.rotates && !o.token_major; });
+  return by_heads ? kMany : kFew;
 }
 
 CosSinRows::CosSinRows(const Plan& plan, const simdrope_run& run, const simdrope_positions& positions, float* scratch,

@@ -10,7 +10,7 @@
 
 namespace simdrope::impl {
 
-enum class TokenAction {
+enum class TokenAction : uint8_t {
   kRotate,
   kCopy,  // everything but the rotation
   kSkip,  // its output is not written
@@ -39,11 +39,10 @@ float QueryScaleOf(const simdrope_rope& rope, const TokenPositions& tokens);
 // On one thread: Begin a block, then ask for each operand's rows.
 class CosSinRows {
  public:
-  // Rows that are copied or computed take `scratch`, of kFewFloats or more and aligned to 64 bytes; kManyFloats where
-  // WantsManyFloats. It outlives this, as do plan, run and `positions` (of the run).
-  static constexpr size_t kFewFloats = 1536;
-  static constexpr size_t kManyFloats = 3072;  // a full-width row of the widest head, and what it is gathered from
-  static bool WantsManyFloats(const Plan& plan);
+  // How many floats of scratch rows that are copied or computed need, at most 3072. With more, blocks may be larger.
+  static size_t FloatsFor(const Plan& plan);
+
+  // `scratch` is aligned to 64 bytes. It outlives this, as do plan, run and `positions` (of the run).
   CosSinRows(const Plan& plan, const simdrope_run& run, const simdrope_positions& positions, float* scratch,
              size_t scratch_floats);
 

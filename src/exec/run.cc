@@ -16,9 +16,14 @@ namespace {
 
 class Worker {
  public:
+  // `scratch`: NormRows::FloatsFor floats, and some for rows of cos and sin.
   Worker(const Plan& plan, const simdrope_run& run, const simdrope_positions& positions, float* scratch,
          size_t scratch_floats)
-      : plan_(plan), run_(run), kernels_(*plan.kernels), rows_(plan, run, positions, scratch, scratch_floats) {}
+      : plan_(plan),
+        run_(run),
+        kernels_(*plan.kernels),
+        norm_rows_(plan, scratch),
+        rows_(plan, run, positions, scratch + NormRows::FloatsFor(plan), scratch_floats - NormRows::FloatsFor(plan)) {}
 
   // Items are (token, head) with the heads of the operands in turn; tokens count through the batch. Divisions
   // cost as much as a few heads: a whole call needs none.
@@ -64,6 +69,7 @@ class Worker {
   }
 
   void RunOperand(const Operand& o, int64_t tokens, Range heads) {
+    if (o.road != Road::kCopy) norm_rows_.Begin(o);
     const CosSinBlock rows = o.rotates && plan_.row_heads == 1 ? rows_.For(o) : CosSinBlock{};
     const bool has_slots = o.in.slots.source != SIMDROPE_SLOTS_NONE || o.out.slots.source != SIMDROPE_SLOTS_NONE;
     // Tokens of one action and scale go together; what lies outside a window is copied while its surroundings are near.
@@ -97,7 +103,7 @@ class Worker {
         }
         const float* cos = rotates ? rows.cos + t * rows.stride : nullptr;
         const float* sin = rotates ? rows.sin + t * rows.stride : nullptr;
-        RunTile(plan_, o, token, cos, sin, rows_.scale(o, t));
+        RunTile(plan_, o, token, cos, sin, rows_.scale(o, t), &norm_rows_);
       }
     }
   }
@@ -109,7 +115,7 @@ class Worker {
       const int64_t row_head = token->begin / group;
       token->end = std::min(end, (row_head + 1) * group);
       const CosSinBlock row = rows_.OfHeads(o, t, row_head);
-      RunTile(plan_, o, *token, row.cos, row.sin, rows_.scale(o, t));
+      RunTile(plan_, o, *token, row.cos, row.sin, rows_.scale(o, t), &norm_rows_);
       token->begin = token->end;
     }
   }
@@ -207,16 +213,22 @@ class Worker {
   const Plan& plan_;
   const simdrope_run& run_;
   const Kernels& kernels_;
+  NormRows norm_rows_;
   CosSinRows rows_;
   int64_t b_ = 0, s_ = 0;  // the block, in the plan's own batch and seq
 };
 
-// The items of `range` on this thread, with so much stack for rows.
-template <size_t kScratchFloats>
 SIMDROPE_NOINLINE void RunItems(const Plan& plan, const simdrope_run& run, const simdrope_positions& positions,
-                                Range range) {
-  alignas(64) float scratch[kScratchFloats];
-  Worker(plan, run, positions, scratch, kScratchFloats).Run(range);
+                                Range items, float* scratch, size_t scratch_floats) {
+  Worker(plan, run, positions, scratch, scratch_floats).Run(items);
+}
+
+// On this thread, with so much stack for rows of cos and sin and of norms.
+template <size_t kFloats>
+SIMDROPE_NOINLINE void RunItemsWith(const Plan& plan, const simdrope_run& run, const simdrope_positions& positions,
+                                    Range items) {
+  alignas(kTileAlignment) float scratch[kFloats];
+  RunItems(plan, run, positions, items, scratch, kFloats);
 }
 
 }  // namespace
@@ -225,13 +237,17 @@ void RunPlan(const Plan& plan, const simdrope_run& run) {
   if (plan.tokens() == 0 || plan.count == 0) return;
   const simdrope_positions positions = PositionsOf(plan.cos_sin->positions, run);
   const Split split{plan.threads, run.slice_index, run.slice_count};
-  const bool wants_many = CosSinRows::WantsManyFloats(plan);
+  const size_t floats = CosSinRows::FloatsFor(plan) + NormRows::FloatsFor(plan);
+  const auto run_items = floats <= 1280   ? RunItemsWith<1280>
+                         : floats <= 2048 ? RunItemsWith<2048>
+                         : floats <= 3072 ? RunItemsWith<3072>
+                                          : RunItemsWith<5120>;
   const int64_t unit = plan.whole_tokens ? plan.heads : 1;
   ForRanges(split, plan.tokens() * plan.heads / unit, plan.heads / unit, plan.bytes, [&](Range range) {
     if (range.begin >= range.end) return;
     const DefaultFloatingPoint mode;
     const Range items{range.begin * unit, range.end * unit};
-    (wants_many ? RunItems<CosSinRows::kManyFloats> : RunItems<CosSinRows::kFewFloats>)(plan, run, positions, items);
+    run_items(plan, run, positions, items);
   });
 }
 

@@ -19,11 +19,12 @@ size_t Padded(size_t head_dim) { return (head_dim + kTileGranule - 1) / kTileGra
 class TileRun {
  public:
   TileRun(const Plan& plan, const Operand& o, const HeadsOfToken& token, const float* cos, const float* sin,
-          float scale)
+          float scale, NormRows* norm_rows)
       : plan_(plan),
         stages_(plan.kernels->tile),
         o_(o),
         norm_(o.stages.norm),
+        norm_rows_(*norm_rows),
         token_(token),
         head_dim_(static_cast<size_t>(plan.head_dim)),
         stride_(Padded(head_dim_)),
@@ -44,7 +45,7 @@ class TileRun {
 
   void Run() {
     if (norm_.over_all_heads) SumAllHeads();
-    const int64_t most = std::min<int64_t>(static_cast<int64_t>(kFloats / stride_), kTileHeads);
+    const int64_t most = std::min<int64_t>(static_cast<int64_t>(kFloats / stride_), norm_rows_.most_heads());
     for (int64_t h = token_.begin; h < token_.end; h += most) {
       RunHeads(h, static_cast<size_t>(std::min(most, token_.end - h)));
     }
@@ -109,14 +110,6 @@ class TileRun {
             o_.out.computes_scale,
             AheadOf(h, heads)};
   }
-  NormWeights WeightsAt(int64_t h) const {
-    const auto at = [&](const void* p) -> const void* {
-      if (p == nullptr) return nullptr;
-      return static_cast<const char*>(p) + h * norm_.weight_head_stride * SizeOf(norm_.weight_format);
-    };
-    return {at(norm_.weight), at(norm_.bias), norm_.weight_format, static_cast<ptrdiff_t>(norm_.weight_head_stride),
-            norm_.weight_offset};
-  }
   simdrope_format rounding() const { return norm_.round && IsFloat(o_.in.format) ? o_.in.format : SIMDROPE_F32; }
 
   bool NormIsSquares() const { return norm_.type == SIMDROPE_NORM_RMS || norm_.type == SIMDROPE_NORM_L2; }
@@ -171,10 +164,10 @@ class TileRun {
     if (norm_first && NormIsSquares() && rotates_ && normalise_and_rotate_ != nullptr) {
       if (!loads_sums && !norm_.over_all_heads) FindFactors(tile);
       if (normalise_rotate_store_ != nullptr) {
-        normalise_rotate_store_(tile, factors_, WeightsAt(h), rotation_, OutputAt(h, heads), non_temporal_);
+        normalise_rotate_store_(tile, factors_, norm_rows_.At(h), rotation_, OutputAt(h, heads), non_temporal_);
         return;
       }
-      normalise_and_rotate_(tile, factors_, WeightsAt(h), rounding(), rotation_);
+      normalise_and_rotate_(tile, factors_, norm_rows_.At(h), rounding(), rotation_);
     } else {
       if (norm_first) Normalise(tile, h, loads_sums);
       if (rotates_) Rotate(tile);
@@ -194,11 +187,11 @@ class TileRun {
   void Normalise(const Tile& tile, int64_t h, bool has_factors) {
     if (NormIsSquares()) {
       if (!has_factors && !norm_.over_all_heads) FindFactors(tile);
-      stages_.normalise(tile, factors_, WeightsAt(h), rounding());
+      stages_.normalise(tile, factors_, norm_rows_.At(h), rounding());
     } else if (norm_.over_all_heads) {
-      stages_.centre_and_normalise(tile, means_, factors_, WeightsAt(h), rounding());
+      stages_.centre_and_normalise(tile, means_, factors_, norm_rows_.At(h), rounding());
     } else {
-      stages_.layer_norm(tile, norm_.eps, WeightsAt(h), rounding());
+      stages_.layer_norm(tile, norm_.eps, norm_rows_.At(h), rounding());
     }
   }
 
@@ -220,6 +213,7 @@ class TileRun {
   const TileKernels& stages_;
   const Operand& o_;
   const simdrope_norm& norm_;
+  NormRows& norm_rows_;
   const HeadsOfToken& token_;
   const size_t head_dim_;
   const size_t stride_;
@@ -242,8 +236,8 @@ class TileRun {
 }  // namespace
 
 void RunTile(const Plan& plan, const Operand& o, const HeadsOfToken& token, const float* cos, const float* sin,
-             float scale) {
-  TileRun(plan, o, token, cos, sin, scale).Run();
+             float scale, NormRows* norm_rows) {
+  TileRun(plan, o, token, cos, sin, scale, norm_rows).Run();
 }
 
 void ScaleSegment(const Plan& plan, const Operand& o, const HeadsOfToken& token, Segment segment, float scale) {

@@ -2,6 +2,7 @@
 #ifndef SIMDROPE_EXEC_TILE_ROAD_H_
 #define SIMDROPE_EXEC_TILE_ROAD_H_
 
+#include "exec/norm_rows.h"
 #include "exec/plan.h"
 
 namespace simdrope::impl {
@@ -18,9 +19,9 @@ struct HeadsOfToken {
 };
 
 // cos and sin: the token's row, NULL where it is not rotated. `scale` multiplies all elements; where the operand folds
-// it, it is in cos and sin already. A norm over all heads needs all of them.
+// it, it is in cos and sin already. A norm over all heads needs all of them. `norm_rows` has begun with the operand.
 void RunTile(const Plan& plan, const Operand& o, const HeadsOfToken& token, const float* cos, const float* sin,
-             float scale);
+             float scale, NormRows* norm_rows);
 
 // Only a segment of the heads, in one float format, times `scale`.
 void ScaleSegment(const Plan& plan, const Operand& o, const HeadsOfToken& token, Segment segment, float scale);

@@ -58,14 +58,12 @@ struct TileOutput {
   TileAhead ahead = {};
 };
 
-// Element d of head h is multiplied by weight[h * head_stride + d] + offset, and bias[h * head_stride + d] is added
-// (layer norms). NULL: neither weight nor offset; no bias. Both have `format`: F32, F16 or BF16.
+// Element d of head h is multiplied by weight[h * head_stride + d], and bias[h * head_stride + d] is added (layer
+// norms; others ignore it).
 struct NormWeights {
-  const void* weight;
-  const void* bias;
-  simdrope_format format;
+  const float* weight;
+  const float* bias;
   ptrdiff_t head_stride;  // elements; 0: shared by the heads
-  float offset;
 };
 
 // Pairs of the window that begins at element `offset` (even): element i and i + split with half pairs (split >= pairs),
@@ -104,7 +102,7 @@ struct TileKernels {
   // max(sqrt(sum), eps). Each operation is rounded to float.
   void (*norm_factors)(simdrope_norm_type, const float* sums, float count, float eps, float* factors);
 
-  // x * factors[head], rounded; times the weight, rounded. The bias is ignored.
+  // x * factors[head], rounded; times the weight, rounded.
   void (*normalise)(const Tile&, const float* factors, const NormWeights&, simdrope_format rounding);
   // (x - means[head]) * factors[head] times the weight, plus the bias; rounded once, as torch.nn.LayerNorm does.
   void (*centre_and_normalise)(const Tile&, const float* means, const float* factors, const NormWeights&,

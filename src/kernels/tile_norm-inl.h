@@ -11,6 +11,7 @@
 #include "kernels/tile.h"
 #include "kernels/tile_load-inl.h"
 #include "kernels/tile_sums-inl.h"
+#include "kernels/tile_transform-inl.h"
 #include "kernels/tile_vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -28,42 +29,6 @@ HWY_INLINE hn::Vec<D> RoundTo([[maybe_unused]] D d, hn::Vec<D> v) {
     return v;
   }
 }
-
-// Weights or biases of a head as float; n of them. Nothing is converted where they can be read as they are.
-class FloatRow {
- public:
-  // `index`: of the first element. No weights at all are given by `values` NULL: then they are `if_none`.
-  HWY_INLINE const float* Set(const void* values, simdrope_format format, ptrdiff_t index, size_t n, float offset,
-                              float if_none) {
-    HWY_DASSERT(format == SIMDROPE_F32 || format == SIMDROPE_F16 || format == SIMDROPE_BF16);
-    if (values != nullptr && format == SIMDROPE_F32 && offset == 0.0f) return static_cast<const float*>(values) + index;
-    Convert(values, format, index, n, offset, if_none);
-    return row_;
-  }
-
- private:
-  HWY_NOINLINE void Convert(const void* values, simdrope_format format, ptrdiff_t index, size_t n, float offset,
-                            float if_none) {
-    const TileTag d;
-    const size_t padded = (n + kTileGranule - 1) / kTileGranule * kTileGranule;
-    const Tile row = {row_, 1, n, padded};
-    if (values == nullptr) {
-      offset = if_none;
-      std::memset(row_, 0, padded * sizeof(float));
-    } else if (format == SIMDROPE_F32) {
-      LoadHead(static_cast<const float*>(values) + index, row, row_);
-    } else if (format == SIMDROPE_F16) {
-      LoadHead(static_cast<const F16*>(values) + index, row, row_);
-    } else {
-      LoadHead(static_cast<const Bf16*>(values) + index, row, row_);
-    }
-    for (size_t i = 0; i < n; i += hn::Lanes(d)) {
-      hn::Store(hn::Add(hn::Load(d, row_ + i), hn::Set(d, offset)), d, row_ + i);
-    }
-  }
-
-  alignas(kTileAlignment) float row_[SIMDROPE_MAX_HEAD_DIM];
-};
 
 // Rounds to a format and back.
 template <simdrope_format kRounding>
@@ -84,6 +49,7 @@ inline void RoundTile(const Tile& tile, simdrope_format rounding) {
 // number of the part's first head, `index` that of its first weight.
 template <class Run>
 HWY_INLINE void ForSharedWeights(const Tile& tile, const NormWeights& weights, const Run& run) {
+  HWY_DASSERT(weights.weight != nullptr);
   const size_t heads = weights.head_stride == 0 ? tile.heads : 1;
   for (size_t h = 0; h < tile.heads; h += heads) {
     run(Tile{tile.data + h * tile.stride, heads, tile.head_dim, tile.stride}, h,
@@ -106,30 +72,20 @@ struct NormaliseBody {
   }
 };
 
-struct NormaliseHeads {
-  const float* factors;
-  const NormWeights& weights;
-
-  HWY_INLINE void operator()(const Tile& tile, size_t first, ptrdiff_t index) const {
-    FloatRow row;
-    const float* weight = row.Set(weights.weight, weights.format, index, tile.head_dim, weights.offset, 1.0f);
-    ForElements(0, tile.head_dim, NormaliseBody{tile, factors + first, weight});
-  }
-};
-
 HWY_NOINLINE void NormaliseUnrounded(const Tile& tile, const float* factors, const NormWeights& weights) {
-  ForSharedWeights(tile, weights, NormaliseHeads{factors, weights});
+  ForSharedWeights(tile, weights, [&](const Tile& part, size_t first, ptrdiff_t index) HWY_ATTR {
+    ForElements(0, tile.head_dim, NormaliseBody{part, factors + first, weights.weight + index});
+  });
 }
 
 HWY_NOINLINE void Normalise(const Tile& tile, const float* factors, const NormWeights& weights,
                             simdrope_format rounding) {
   AssertTile(tile);
-  if (rounding == SIMDROPE_F32 || weights.weight == nullptr) {
+  if (rounding == SIMDROPE_F32) {
     NormaliseUnrounded(tile, factors, weights);
-    RoundTile(tile, rounding);
   } else {
     static constexpr float kOnes[kTileHeads] = {1, 1, 1, 1, 1, 1, 1, 1};
-    NormaliseUnrounded(tile, factors, {nullptr, nullptr, SIMDROPE_F32, 0, 0.0f});
+    for (size_t h = 0; h < tile.heads; ++h) ScaleTile(HeadOf(tile, h), factors[h]);
     RoundTile(tile, rounding);
     NormaliseUnrounded(tile, kOnes, weights);
     RoundTile(tile, rounding);
@@ -155,23 +111,14 @@ struct CentreBody {
   }
 };
 
-struct CentreHeads {
-  const float* means;
-  const float* factors;
-  const NormWeights& weights;
-
-  HWY_INLINE void operator()(const Tile& tile, size_t first, ptrdiff_t index) const {
-    FloatRow weight_row, bias_row;
-    const float* weight = weight_row.Set(weights.weight, weights.format, index, tile.head_dim, weights.offset, 1.0f);
-    const float* bias = bias_row.Set(weights.bias, weights.format, index, tile.head_dim, 0.0f, 0.0f);
-    ForElements(0, tile.head_dim, CentreBody{tile, means + first, factors + first, weight, bias});
-  }
-};
-
 HWY_NOINLINE void CentreAndNormalise(const Tile& tile, const float* means, const float* factors,
                                      const NormWeights& weights, simdrope_format rounding) {
   AssertTile(tile);
-  ForSharedWeights(tile, weights, CentreHeads{means, factors, weights});
+  HWY_DASSERT(weights.bias != nullptr);
+  ForSharedWeights(tile, weights, [&](const Tile& part, size_t first, ptrdiff_t index) HWY_ATTR {
+    ForElements(0, tile.head_dim,
+                CentreBody{part, means + first, factors + first, weights.weight + index, weights.bias + index});
+  });
   RoundTile(tile, rounding);
 }
 

@@ -189,8 +189,7 @@ struct NormaliseAndRotateHeads {
   const TileRotation& r;
 
   HWY_INLINE void operator()(const Tile& tile, size_t first, ptrdiff_t index) const {
-    FloatRow row;
-    const float* weight = row.Set(weights.weight, weights.format, index, tile.head_dim, weights.offset, 1.0f);
+    const float* weight = weights.weight + index;
     const NormaliseBody unrotated{tile, factors + first, weight};
     const size_t second = r.offset + r.split;
     const size_t ends[] = {0, r.offset, r.offset + r.pairs, second, second + r.pairs, tile.head_dim};
@@ -330,8 +329,7 @@ HWY_NOINLINE void NormaliseRotateStoreHeads(const Tile& tile, const float* facto
     are_finite = are_finite && std::abs(factors[h]) <= hwy::HighestValue<float>();
   }
   ForSharedWeights(tile, weights, [&](const Tile& part, size_t first, ptrdiff_t index) {
-    FloatRow row;
-    const float* weight = row.Set(weights.weight, weights.format, index, tile.head_dim, weights.offset, 1.0f);
+    const float* weight = weights.weight + index;
     TileAhead ahead = output.ahead;
     ahead.data = static_cast<const char*>(ahead.data) + static_cast<ptrdiff_t>(first) * ahead.head_stride;
     const UnrotatedHeads heads{
