@@ -135,6 +135,79 @@ BENCH_DEFINE_WALK(Convert256, BENCH_AVX2, __m256, _mm256_set1_ps, _mm256_mul_ps,
 BENCH_DEFINE_WALK(Convert512, BENCH_AVX512, __m512, _mm512_set1_ps, _mm512_mul_ps, Load512, Store512)
 #undef BENCH_DEFINE_WALK
 
+// Eight heads of 128 at a time: their sums of squares, their factors, then norm and rotation by half pairs. Weights,
+// cos and sin are one row for all tokens.
+constexpr int64_t kHead = 128, kHeads = 8;
+alignas(64) float weights[kHead], cosines[kHead / 2], sines[kHead / 2];
+
+BENCH_AVX2 BENCH_INLINE __m256 Factors(const float* sums) {
+  const __m256 mean = _mm256_div_ps(_mm256_load_ps(sums), _mm256_set1_ps(kHead));
+  return _mm256_div_ps(_mm256_set1_ps(1.0f), _mm256_sqrt_ps(_mm256_add_ps(mean, _mm256_set1_ps(1e-6f))));
+}
+BENCH_AVX2 BENCH_INLINE float Total(__m256 x) {
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+BENCH_AVX512 BENCH_INLINE float Total(__m512 x) {
+  return Total(_mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1)));
+}
+
+#define BENCH_DEFINE_ROTATION(NAME, TARGET, VECTOR, OP, LOAD, STORE)                                       \
+  template <Format kIn, Format kOut, bool kPrefetches, bool kStreams>                                      \
+  TARGET void NAME(const ConvertSpan& s) {                                                                 \
+    constexpr int kLanes = static_cast<int>(sizeof(VECTOR) / sizeof(float)), kVectors = kGroup / kLanes;   \
+    constexpr int kHalf = kHead / 2 / kLanes; /* vectors */                                                \
+    constexpr int64_t kInBytes = kHead * (kIn == f32 ? 4 : 2);                                             \
+    constexpr int64_t kGroupBytes = kOut == q8_0 ? kQ8Bytes : kGroup * (kOut == f32 ? 4 : 2);              \
+    char* out = s.out;                                                                                     \
+    for (int64_t r = 0; r < s.rows; ++r) {                                                                 \
+      for (int64_t first = 0; first < s.elements; first += kHeads * kHead) {                               \
+        const char* in = s.in + r * s.in_stride + first / kHead * kInBytes;                                \
+        alignas(64) float sums[kHeads], factors[kHeads];                                                   \
+        for (int64_t h = 0; h < kHeads; ++h) {                                                             \
+          VECTOR sum = OP(setzero_ps)();                                                                   \
+          for (int v = 0; v < 2 * kHalf; ++v) {                                                            \
+            const VECTOR x = LOAD<kIn>::At(in + h * kInBytes, v);                                          \
+            sum = OP(fmadd_ps)(x, x, sum);                                                                 \
+          }                                                                                                \
+          sums[h] = Total(sum);                                                                            \
+        }                                                                                                  \
+        _mm256_store_ps(factors, Factors(sums));                                                           \
+        for (int64_t h = 0; h < kHeads; ++h, in += kInBytes, out += 4 * kGroupBytes) {                     \
+          if constexpr (kPrefetches) {                                                                     \
+            for (int64_t line = 0; line < kInBytes; line += 64)                                            \
+              _mm_prefetch(in + kHeads * kInBytes + line, _MM_HINT_T0);                                    \
+          }                                                                                                \
+          const VECTOR factor = OP(set1_ps)(factors[h]);                                                   \
+          for (int group = 0; group < 2; ++group) {                                                        \
+            VECTOR x[kVectors], y[kVectors];                                                               \
+            for (int v = 0; v < kVectors; ++v) {                                                           \
+              const int i = group * kVectors + v;                                                          \
+              const VECTOR c = OP(load_ps)(cosines + i * kLanes), d = OP(load_ps)(sines + i * kLanes);     \
+              const VECTOR a =                                                                             \
+                  OP(mul_ps)(OP(mul_ps)(LOAD<kIn>::At(in, i), factor), OP(load_ps)(weights + i * kLanes)); \
+              const VECTOR b = OP(mul_ps)(OP(mul_ps)(LOAD<kIn>::At(in, i + kHalf), factor),                \
+                                          OP(load_ps)(weights + (i + kHalf) * kLanes));                    \
+              x[v] = OP(fnmadd_ps)(b, d, OP(mul_ps)(a, c));                                                \
+              y[v] = OP(fmadd_ps)(a, d, OP(mul_ps)(b, c));                                                 \
+            }                                                                                              \
+            STORE<kOut, kStreams>::Group(out + group * kGroupBytes, x);                                    \
+            STORE<kOut, kStreams>::Group(out + (group + 2) * kGroupBytes, y);                              \
+          }                                                                                                \
+        }                                                                                                  \
+      }                                                                                                    \
+    }                                                                                                      \
+    if constexpr (kStreams) _mm_sfence();                                                                  \
+  }
+#define BENCH_OP256(NAME) _mm256_##NAME
+#define BENCH_OP512(NAME) _mm512_##NAME
+BENCH_DEFINE_ROTATION(Rotate256, BENCH_AVX2, __m256, BENCH_OP256, Load256, Store256)
+BENCH_DEFINE_ROTATION(Rotate512, BENCH_AVX512, __m512, BENCH_OP512, Load512, Store512)
+#undef BENCH_OP256
+#undef BENCH_OP512
+#undef BENCH_DEFINE_ROTATION
+
 using Walk = void (*)(const ConvertSpan&);
 
 // A table of the pairs of formats that chains have.
@@ -151,6 +224,8 @@ using Walk = void (*)(const ConvertSpan&);
   }
 BENCH_DEFINE_CHOICE(Choose256, Convert256)
 BENCH_DEFINE_CHOICE(Choose512, Convert512)
+BENCH_DEFINE_CHOICE(ChooseRotate256, Rotate256)
+BENCH_DEFINE_CHOICE(ChooseRotate512, Rotate512)
 #undef BENCH_DEFINE_CHOICE
 
 #endif
@@ -164,18 +239,22 @@ std::vector<RoofWay> ChainRoofWays() {
   // SIMDROPE_TARGET=AVX2 asks for the roof of that target, too.
   const char* forced = std::getenv("SIMDROPE_TARGET");
   const bool narrow = forced != nullptr && std::strcmp(forced, "AVX2") == 0;
+  const auto add = [&](const std::string& name, auto convert, auto rotate) {
+    ways.push_back({"convert." + name, convert, nullptr});
+    ways.push_back({"arithmetic." + name, convert, rotate});
+  };
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    ways.push_back({"256", Choose256<false, false>});
-    ways.push_back({"256+prefetch", Choose256<true, false>});
-    ways.push_back({"stream256", Choose256<false, true>});
-    ways.push_back({"stream256+prefetch", Choose256<true, true>});
+    add("256", Choose256<false, false>, ChooseRotate256<false, false>);
+    add("256+prefetch", Choose256<true, false>, ChooseRotate256<true, false>);
+    add("stream256", Choose256<false, true>, ChooseRotate256<false, true>);
+    add("stream256+prefetch", Choose256<true, true>, ChooseRotate256<true, true>);
   }
   if (!narrow && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq")) {
-    ways.push_back({"512", Choose512<false, false>});
-    ways.push_back({"512+prefetch", Choose512<true, false>});
-    ways.push_back({"stream512", Choose512<false, true>});
-    ways.push_back({"stream512+prefetch", Choose512<true, true>});
+    add("512", Choose512<false, false>, ChooseRotate512<false, false>);
+    add("512+prefetch", Choose512<true, false>, ChooseRotate512<true, false>);
+    add("stream512", Choose512<false, true>, ChooseRotate512<false, true>);
+    add("stream512+prefetch", Choose512<true, true>, ChooseRotate512<true, true>);
   }
 #endif
   return ways;

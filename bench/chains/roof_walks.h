@@ -1,4 +1,4 @@
-// Ways to read, convert and write rows of elements.
+// Ways to read, convert and write rows of elements, and to normalise and rotate on the way.
 #ifndef SIMDROPE_BENCH_CHAINS_ROOF_WALKS_H_
 #define SIMDROPE_BENCH_CHAINS_ROOF_WALKS_H_
 
@@ -22,6 +22,8 @@ struct ConvertSpan {
 struct RoofWay {
   std::string name;
   void (*(*walk)(Format in, Format out))(const ConvertSpan&);
+  // Of Q and K, in heads of 128; else all is only converted.
+  void (*(*walk_rotated)(Format in, Format out))(const ConvertSpan&);
 };
 
 // Those that this CPU can run.

@@ -1,5 +1,6 @@
-// What a chain cannot be faster than: a pass that reads its inputs, converts them and writes its outputs, without
-// norms, rotation or maxima. One name, roof-convert; several ways to do it, of which the fastest counts.
+// What a chain cannot be faster than. roof-convert: a pass that reads its inputs, converts them and writes its outputs,
+// without norms, rotation or maxima. roof-arithmetic: the same with the sums of squares, norms and rotations of Q and
+// K, in plain intrinsics for this shape alone. Several ways to do each, of which the fastest counts.
 #include <cstring>
 
 #include "../pool.h"
@@ -13,9 +14,11 @@ class ChainRoof : public ChainImplementation {
  public:
   ChainRoof(const RoofWay& way) : way_(way) {}
 
-  std::string name() const override { return "roof-convert." + way_.name; }
+  std::string name() const override { return "roof-" + way_.name; }
   bool computes() const override { return false; }
-  std::string Refuses(const ChainCase&) const override { return ""; }
+  std::string Refuses(const ChainCase& c) const override {
+    return way_.walk_rotated != nullptr && !c.chain.norms ? "the chain has no norms" : "";
+  }
 
   void Prepare(const ChainJob& job) override {
     spans_.assign(static_cast<size_t>(job.c.threads), {});
@@ -25,7 +28,8 @@ class ChainRoof : public ChainImplementation {
         if (o->heads == 0 || first == last) continue;
         const Format in = job.c.formats.in;
         const int64_t row = o->heads * ChainLayer::kHeadDim;
-        spans_[static_cast<size_t>(i)].push_back({way_.walk(in, o->out_format), o->in + size_of(in, first * o->in_row),
+        const auto choose = way_.walk_rotated != nullptr && o != &job.v ? way_.walk_rotated : way_.walk;
+        spans_[static_cast<size_t>(i)].push_back({choose(in, o->out_format), o->in + size_of(in, first * o->in_row),
                                                   o->out + size_of(o->out_format, first * row), last - first, row,
                                                   size_of(in, o->in_row)});
       }

@@ -33,7 +33,9 @@ def fused_targets(report, add):
         for formats in ("f32-f16", "f16-f16", "bf16-bf16", "f32-q8_0", "bf16-q8_0"):
             shares = ROOF_SHARES["AVX2" if target == "AVX2" else ""]["q8_0" if "q8_0" in formats else "16 bits"]
             for tokens, place, required in ((2048, "from memory", shares[0]), (16, "in cache", shares[1])):
-                add(f"norm-rope-write {formats}, {place}, converting roof / simdrope{label}", required,
+                arithmetic = times.fused("norm-rope-write", formats, tokens, "roof-arithmetic")
+                limit = f", arithmetic alone / simdrope {arithmetic:.2f}" if arithmetic else ""
+                add(f"norm-rope-write {formats}, {place}, converting roof / simdrope{limit}{label}", required,
                     times.fused("norm-rope-write", formats, tokens, "roof-convert"))
 
 
