@@ -30,6 +30,9 @@ inline constexpr int64_t kPrefetchNonTemporalFrom = int64_t{128} << 20;
 // Outputs of a call that exceed this in all, and are not in place, are stored non-temporally: they would not stay in
 // the caches, and their lines need not be read before they are written.
 inline constexpr int64_t kNonTemporalFrom = int64_t{16} << 20;
+// By the tile road, which stores a column of all heads of a tile before the next: the hardware does not foresee which
+// lines it will own. 512 tokens of 12 MiB written, f32 to f16, took 0.8 ms so and 1.4 ms by plain stores on Zen 4.
+inline constexpr int64_t kTileNonTemporalFrom = int64_t{8} << 20;
 
 // Heads that share each row of cos and sin while it is loaded, where the tokens of a head lie closer together than the
 // heads of a token.

@@ -147,9 +147,11 @@ void ChooseMemoryAccess(const simdrope_qkv& out, Plan* plan) {
   for (int i = 0; i < plan->count; ++i) {
     Operand& o = plan->operands[i];
     const simdrope_tensor& to = o.name[0] == 'q' ? out.q : o.name[0] == 'k' ? out.k : out.v;
-    if (plan->tokens() * written > kNonTemporalFrom) {
-      // The tile road looks at the pointers itself.
-      o.call.non_temporal = o.road == Road::kTile ? !o.in_place : CanBeNonTemporal(*plan, o, to);
+    const int64_t bytes_written = plan->tokens() * written;
+    if (o.road == Road::kTile) {
+      o.call.non_temporal = bytes_written > kTileNonTemporalFrom && !o.in_place;  // it looks at the pointers itself
+    } else if (bytes_written > kNonTemporalFrom) {
+      o.call.non_temporal = CanBeNonTemporal(*plan, o, to);
     }
     const int64_t far_from = o.call.non_temporal ? kPrefetchNonTemporalFrom : kPrefetchFarFrom;
     const bool in_place_by_tokens = o.in_place && o.token_major;
