@@ -16,10 +16,9 @@ void SetStorage(const simdrope_tensor& t, bool swapped, bool is_output, Storage*
   s.format = t.format;
   const Scales scales = EntryOf(t.format).scales;
   const bool has_slots = t.slots.source != SIMDROPE_SLOTS_NONE;
-  // The stride of an axis of one element is not checked, and not used.
   s.batch = t.batch > 1 ? BytesOf(t.format, t.batch_stride) : 0;
   s.token = t.seq > 1 ? BytesOf(t.format, t.seq_stride) : 0;
-  s.head = BytesOf(t.format, t.heads > 1 ? t.head_stride : t.head_dim);
+  s.head = HeadStrideOf(t);
   s.scales = scales == Scales::kNone ? simdrope_scales{} : t.scales;
   s.computes_scale = is_output && scales == Scales::kComputed && !t.scales.given;
   s.slots.source = t.slots.source;
