@@ -286,8 +286,8 @@ simdrope_status CheckTable(const char* name, const simdrope_table& t, int32_t pa
     return stride != INT64_MIN && CheckedMul(count, std::llabs(stride), &part) && CheckedAdd(reach, part, &reach);
   };
   if (!add(std::max<int64_t>(t.rows, 1), t.row_stride) || !add(t.batches, t.batch_stride) ||
-      !add(t.heads, t.head_stride) || !add(t.columns, t.column_stride) || !CheckedMul(reach, 4, &reach) ||
-      !CheckedMul(t.batches, t.rows, &entries) || !CheckedMul(entries, 4, &entries)) {
+      (t.heads > 1 && !add(t.heads, t.head_stride)) || !add(t.columns, t.column_stride) ||
+      !CheckedMul(reach, 4, &reach) || !CheckedMul(t.batches, t.rows, &entries) || !CheckedMul(entries, 4, &entries)) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s: %lld rows with stride %lld in %lld batches overflow the address range",
                 name, static_cast<long long>(t.rows), static_cast<long long>(t.row_stride),
                 static_cast<long long>(t.batches));

@@ -43,7 +43,7 @@ View ViewOfScales(const char* name, const simdrope_tensor& t, const float* data)
            {"head", t.heads, bytes(s.head_stride)}}};
 }
 
-View ViewOfTable(const char* name, const simdrope_table& t, const void* data) {
+inline View ViewOfTable(const char* name, const simdrope_table& t, const void* data) {
   const int64_t size = SizeOf(t.format);
   return {name,
           static_cast<const char*>(data),

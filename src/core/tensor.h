@@ -4,16 +4,12 @@
 
 #include <simdrope/simdrope.h>
 
-#include "core/format.h"
-
 namespace simdrope::impl {
 
 inline bool IsPresent(const simdrope_tensor& t) { return t.heads != 0; }
 
-// From head to head, in bytes. The stride of an axis of one element is not checked, and not used.
-inline ptrdiff_t HeadStrideOf(const simdrope_tensor& t) {
-  return BytesOf(t.format, t.heads > 1 ? t.head_stride : t.head_dim);
-}
+// From head to head, in elements. The stride of an axis of one element is not checked, and not used.
+inline int64_t HeadStrideOf(const simdrope_tensor& t) { return t.heads > 1 ? t.head_stride : t.head_dim; }
 inline bool IsEmpty(const simdrope_tensor& t) { return t.batch == 0 || t.seq == 0 || t.heads == 0; }
 
 // Same elements in the same order, in the same format, with the same scales and slots.

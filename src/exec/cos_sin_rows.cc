@@ -122,8 +122,8 @@ void ComputePhases(const Kernels& kernels, const Chunk& c, const TokenPositions&
   kernels.cos_sin_of_phases(phases, magnitude, c.pairs, cos, sin);
 }
 
-void ComputeTurns(const Kernels& kernels, const Chunk& c, const double* on_axis, const Magnitude& magnitude, float* cos,
-                  float* sin) {
+SIMDROPE_NOINLINE void ComputeTurns(const Kernels& kernels, const Chunk& c, const double* on_axis,
+                                    const Magnitude& magnitude, float* cos, float* sin) {
   double turns[kCosSinChunk] = {};
   const auto pairs = static_cast<size_t>(c.rope.window.pairs());
   for (int32_t a = 0; c.rope.summed_axes > 1 && a < c.rope.summed_axes; ++a) {
@@ -138,8 +138,8 @@ void ComputeTurns(const Kernels& kernels, const Chunk& c, const double* on_axis,
 }
 
 // As PyTorch models: cos and sin are rounded to float, and then multiplied by the magnitude in float.
-void ComputeRounded(const Kernels& kernels, const Chunk& c, const double* on_axis, const Magnitude& magnitude,
-                    float* cos, float* sin) {
+SIMDROPE_NOINLINE void ComputeRounded(const Kernels& kernels, const Chunk& c, const double* on_axis,
+                                      const Magnitude& magnitude, float* cos, float* sin) {
   float position[SIMDROPE_MAX_AXES];
   alignas(64) float radians[kCosSinChunk] = {};
   for (int32_t a = 0; a < c.rope.axes; ++a) {
@@ -207,14 +207,17 @@ void ComputeRows(const Kernels& kernels, const simdrope_rope& rope, const TokenP
 }
 
 size_t CosSinRows::FloatsFor(const Plan& plan) {
-  constexpr size_t kFew = 1280, kMany = 2816;
+  constexpr size_t kFew = 2048, kFewBesideTile = 1280, kMany = 2816;
   // A full-width row of the widest head, and the plain one that it is gathered from.
   constexpr size_t kWide = 6 * SIMDROPE_MAX_PAIRS;
   if (plan.window.columns() > 256) return kWide;
   // Tokens of a head that follow each other take a block of rows in turn: there, but not elsewhere, more pay.
   const bool by_heads = std::any_of(plan.operands, plan.operands + plan.count,
                                     [](const Operand& o) { return o.rotates && !o.token_major; });
-  return by_heads ? kMany : kFew;
+  if (by_heads) return kMany;
+  const bool has_tile =
+      std::any_of(plan.operands, plan.operands + plan.count, [](const Operand& o) { return o.road == Road::kTile; });
+  return has_tile ? kFewBesideTile : kFew;
 }
 
 CosSinRows::CosSinRows(const Plan& plan, const simdrope_run& run, const simdrope_positions& positions, float* scratch,

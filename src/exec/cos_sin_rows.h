@@ -16,7 +16,7 @@ enum class TokenAction : uint8_t {
   kSkip,  // its output is not written
 };
 
-inline constexpr int64_t kMaxTokensInBlock = 64;
+inline constexpr int64_t kMaxTokensInBlock = 48;
 
 // Rows of consecutive tokens, of Window::columns columns; token t's are at cos + t * stride and sin + t * stride.
 struct CosSinBlock {

@@ -47,8 +47,8 @@ bool Add(const simdrope_tensor& in, const simdrope_tensor& out, const simdrope_s
   o.call = {};
   o.call.in = in.data;
   o.call.out = out.data;
-  o.call.in_head_stride = HeadStrideOf(in);
-  o.call.out_head_stride = HeadStrideOf(out);
+  o.call.in_head_stride = HeadStrideOf(in) * size;
+  o.call.out_head_stride = HeadStrideOf(out) * size;
   o.call.split = window.split;
   o.call.tokens = 1;
   o.call.heads = static_cast<size_t>(in.heads);

@@ -18,7 +18,7 @@ void SetStorage(const simdrope_tensor& t, bool swapped, bool is_output, Storage*
   const bool has_slots = t.slots.source != SIMDROPE_SLOTS_NONE;
   s.batch = t.batch > 1 ? BytesOf(t.format, t.batch_stride) : 0;
   s.token = t.seq > 1 ? BytesOf(t.format, t.seq_stride) : 0;
-  s.head = HeadStrideOf(t);
+  s.head = BytesOf(t.format, HeadStrideOf(t));
   s.scales = scales == Scales::kNone ? simdrope_scales{} : t.scales;
   s.computes_scale = is_output && scales == Scales::kComputed && !t.scales.given;
   s.slots.source = t.slots.source;
@@ -162,10 +162,6 @@ void ChooseMemoryAccess(const simdrope_qkv& out, Plan* plan) {
 }
 
 }  // namespace
-
-int64_t RowHeads(const simdrope_cos_sin& cos_sin) {
-  return cos_sin.source == SIMDROPE_STREAMED ? 1 : std::max<int64_t>(cos_sin.table.heads, 1);
-}
 
 void MakePlan(const Kernels& kernels, const simdrope_cos_sin* cos_sin, const Window& window,
               simdrope_pairing output_pairing, const simdrope_qkv& in, const simdrope_qkv& out,

@@ -87,7 +87,9 @@ inline bool HasStages(const simdrope_stages& stages) {
 }
 
 // How many rows each token has: 1, but for tables that have rows for heads.
-int64_t RowHeads(const simdrope_cos_sin& cos_sin);
+inline int64_t RowHeads(const simdrope_cos_sin& cos_sin) {
+  return cos_sin.source == SIMDROPE_STREAMED || cos_sin.table.heads < 2 ? 1 : cos_sin.table.heads;
+}
 
 // Of checked arguments: `options` and `cos_sin` (NULL where nothing is rotated) fit `in` and `out`, whose present
 // operands all have batch x seq tokens.
