@@ -156,6 +156,24 @@ TEST_CASE("options that mean nothing") {
   for (const Spoiled& spoiled : all) Check(spoiled);
 }
 
+TEST_CASE("without a norm its other fields may hold anything") {
+  for (const int hadamard : {0, 4}) {
+    Call plain, other;
+    plain.options.q.hadamard = other.options.q.hadamard = hadamard;
+    simdrope_norm& norm = other.options.q.norm;
+    norm.eps = NAN;
+    norm.weight_offset = INFINITY;
+    norm.weight = norm.bias = other.cos.data();
+    norm.weight_format = SIMDROPE_I8;
+    norm.weight_head_stride = 1;
+    for (Call* call : {&plain, &other}) {
+      REQUIRE(simdrope_apply(&call->rows, &call->in, &call->out, &call->options) == SIMDROPE_OK);
+    }
+    const bool same = BytesOf(BuffersOf(&plain.outputs)) == BytesOf(BuffersOf(&other.outputs));
+    CHECK(same);
+  }
+}
+
 TEST_CASE("a rope for other heads") {
   const auto rope = simdrope::Rope::create(simdrope::Config(64));
   REQUIRE(rope.ok());

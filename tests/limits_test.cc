@@ -89,6 +89,30 @@ TEST_CASE("positions whose rows cannot be finite are refused, and those beside t
   CHECK_FALSE(RotateAt(factor, 1).ok());
 }
 
+TEST_CASE("of all positions the one farthest from 0 says whether rows are finite, on either side of it") {
+  const auto rotate = [](simdrope_precision precision, const double(&ids)[2]) {
+    Config config(8);
+    config.precision = precision;
+    const auto rope = simdrope::Rope::create(config);
+    REQUIRE(rope.ok());
+    std::vector<float> q(16, 1.0f);
+    const auto before = q;
+    const auto rows = rope->stream(Positions::per_token(ids, 2));
+    const simdrope_status code = simdrope::apply(rows, simdrope::bshd(q.data(), 1, 2, 1, 8)).code();
+    if (code != SIMDROPE_OK) CHECK(q == before);
+    return code;
+  };
+  const double f16 = 65519, beyond_f16 = 65520;
+  CHECK(rotate(SIMDROPE_PRECISION_F16_POSITIONS, {-f16, f16}) == SIMDROPE_OK);
+  CHECK(rotate(SIMDROPE_PRECISION_F16_POSITIONS, {3, beyond_f16}) == SIMDROPE_UNSUPPORTED);
+  CHECK(rotate(SIMDROPE_PRECISION_F16_POSITIONS, {-beyond_f16, 3}) == SIMDROPE_UNSUPPORTED);
+  // The first pair turns by a radian a position; reals are turned up to 2^48 radians.
+  const double most = std::ldexp(1.0, 48);
+  CHECK(rotate(SIMDROPE_PRECISION_EXACT, {1 - most, most - 1}) == SIMDROPE_OK);
+  CHECK(rotate(SIMDROPE_PRECISION_EXACT, {0, most}) == SIMDROPE_UNSUPPORTED);
+  CHECK(rotate(SIMDROPE_PRECISION_EXACT, {-most, 0}) == SIMDROPE_UNSUPPORTED);
+}
+
 TEST_CASE("prepared rows lack nothing that their rope asks for") {
   Prepared prepared;
   CHECK(prepared.Apply().ok());

@@ -141,6 +141,20 @@ TEST_CASE("ropes that cannot be turned into one another are refused") {
   Config xpos(kHeadDim);
   xpos.xpos.scale_base = 512;
   CHECK(plain.rerotation(RopeOf(xpos)).status().code() == SIMDROPE_UNSUPPORTED);
+  // Two angles a pair, or sums of angles, on either side.
+  Config wide(kHeadDim);
+  wide.angle_order = SIMDROPE_ANGLES_NEIGHBOURS;
+  Config summed(kHeadDim);
+  summed.axes = {2, SIMDROPE_AXES_SUM, {}, 0, nullptr};
+  summed.scaling.type = SIMDROPE_SCALING_EXPLICIT;
+  summed.set_factors(std::vector<double>(kHeadDim, 0.5));
+  for (const Config& config : {wide, summed}) {
+    const simdrope::Rope rope = RopeOf(config);
+    CHECK(rope.shift().status().code() == SIMDROPE_UNSUPPORTED);
+    CHECK(plain.rerotation(rope).status().code() == SIMDROPE_UNSUPPORTED);
+    CHECK(rope.rerotation(plain).status().code() == SIMDROPE_UNSUPPORTED);
+    CHECK(rope.rerotation(rope).status().code() == SIMDROPE_UNSUPPORTED);
+  }
   simdrope_rope* none = nullptr;
   CHECK(simdrope_rope_create_rerotation(plain.get(), nullptr, 0, &none) == SIMDROPE_INVALID_ARGUMENT);
   CHECK(simdrope_rope_create_rerotation(nullptr, plain.get(), 0, nullptr) == SIMDROPE_INVALID_ARGUMENT);
