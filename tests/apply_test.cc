@@ -1,10 +1,12 @@
 // apply against the double reference: types, pairings, windows, directions, layouts.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "support.h"
 #include "support/ids.h"
 #include "support/layouts.h"
+#include "support/tables.h"
 
 using namespace testing;
 
@@ -248,6 +250,185 @@ TEST_CASE("the longest heads in every layout of tokens and heads") {
         c.in_layout = c.out_layout = layout;
         c.in = c.out = format;
         CHECK(Run(c, &random) == "");
+      }
+    }
+  }
+}
+
+namespace {
+
+// A call whose first token is the same for any number of tokens.
+struct FirstToken {
+  static constexpr int kDim = 16, kRows = 6;
+  explicit FirstToken(const simdrope_cos_sin& from) : rows(from) {}
+  simdrope_cos_sin rows;
+  simdrope::Options options;
+  Format in = simdrope::f32, out = simdrope::f32;
+  int64_t v_heads = 0;
+  int64_t tokens = 1;
+
+  // The bytes of its heads of Q, K and V after the call; empty where that is refused.
+  std::vector<char> Bytes() const {
+    const Shape shape{1, tokens, 2, 1, v_heads, kDim};
+    const Tensors from = MakeTensors(Layout::kBshd, shape, in), to = MakeTensors(Layout::kBshd, shape, out);
+    for (const simdrope_tensor* t : {&from.qkv.q, &from.qkv.k, &from.qkv.v}) {
+      ForHeads(*t, [&](int64_t b, int64_t s, int64_t h) {
+        for (int64_t d = 0; d < kDim; ++d) {
+          const auto value = static_cast<double>((s * 5 + h * 11 + d * 7) % 23 - 11) / 4;
+          Store(Rounded(value, in), in, ElementOf(*t, b, s, h, d));
+        }
+      });
+    }
+    std::vector<char> bytes;
+    if (simdrope_apply(&rows, &from.qkv, &to.qkv, &options) != SIMDROPE_OK) return bytes;
+    for (const simdrope_tensor* t : {&to.qkv.q, &to.qkv.k, &to.qkv.v}) {
+      const auto* begin = static_cast<const char*>(t->data);
+      if (t->heads != 0) bytes.insert(bytes.end(), begin, begin + t->heads * kDim * simdrope::size_of(out));
+    }
+    return bytes;
+  }
+};
+
+constexpr int64_t kIds[] = {4, 1}, kPaddedIds[] = {-1, 1}, kOffset[] = {2};
+constexpr float kScales[FirstToken::kRows] = {1, 2, -3, 4, 5, 6};
+constexpr uint8_t kPadding[FirstToken::kRows] = {0, 0, 1, 1, 0, 0};
+constexpr uint8_t kAxes[FirstToken::kDim / 2] = {0, 1, 1, 0, 0, 1, 0, 0};
+
+using Change = void (*)(FirstToken& call);
+
+// What the call asks for besides a plain rotation. What a source of rows does not name is ignored.
+constexpr Change kChanges[] = {
+    [](FirstToken&) {},
+    [](FirstToken& c) { c.options.inverse = true; },
+    [](FirstToken& c) { c.options.output_pairing = simdrope::interleaved; },
+    [](FirstToken& c) { c.options.q.scale = 3; },
+    [](FirstToken& c) { c.options.k.hadamard = 8; },
+    [](FirstToken& c) { c.options.q.norm.type = SIMDROPE_NORM_RMS; },
+    [](FirstToken& c) { c.out = simdrope::bf16; },
+    [](FirstToken& c) { c.in = c.out = simdrope::bf16; },
+    [](FirstToken& c) { c.in = c.out = simdrope::f16; },
+    [](FirstToken& c) { c.v_heads = 3; },
+    [](FirstToken& c) { c.rows.positions.offsets = kOffset, c.rows.positions.offsets_count = 1; },
+    [](FirstToken& c) { c.rows.positions = simdrope::Positions::per_token(kIds, c.tokens); },
+    [](FirstToken& c) {
+      c.rows.positions = simdrope::Positions::per_token(kPaddedIds, c.tokens);
+      c.rows.positions.padding = true;
+    },
+    [](FirstToken& c) { c.rows.query_scale = kScales; },
+    [](FirstToken& c) { c.rows.padding = kPadding; },
+    [](FirstToken& c) { c.rows.out_of_range = SIMDROPE_IDENTITY, c.rows.positions.start = -1; },
+    [](FirstToken& c) { c.rows.out_of_range = SIMDROPE_SKIP, c.rows.positions.start = FirstToken::kRows; },
+    [](FirstToken& c) { c.rows.positions.start = FirstToken::kRows; },
+    [](FirstToken& c) { c.rows.magnitude = 0.5f; },
+    [](FirstToken& c) { c.rows.pairing = SIMDROPE_INTERLEAVED; },
+    [](FirstToken& c) { c.rows.rotary_dim = 8; },
+    [](FirstToken& c) { c.rows.rotary_dim = 8, c.rows.rotary_offset = 4; },
+    [](FirstToken& c) { c.rows.rotary_dim = 8, c.rows.split = 8; },
+    [](FirstToken& c) {
+      static const int64_t two_axes[] = {4, 4, 1, 1};
+      c.rows.positions = simdrope::Positions::per_token(two_axes, 2, 1, c.tokens);
+      c.rows.positions.axis_stride = 1;
+      c.rows.positions.seq_stride = 2;
+      c.rows.pair_axis = kAxes;
+    },
+};
+
+}  // namespace
+
+TEST_CASE("a token alone has the bytes that it has before another, whatever the call asks for") {
+  Random random(92);
+  int results = 0;
+  const auto check = [&](FirstToken call, Change change) {
+    FirstToken two = call;
+    two.tokens = 2;
+    change(call);
+    change(two);
+    const auto bytes = call.Bytes();
+    CHECK(bytes == two.Bytes());
+    results += bytes.empty() ? 0 : 1;
+  };
+  for (const TableForm form : kTableForms) {
+    for (const Format format : kFormats) {
+      const DrawnTable table(form, format, 1, FirstToken::kRows, FirstToken::kDim / 2, &random);
+      const DrawnTable of_keys(form, format, 1, FirstToken::kRows, FirstToken::kDim / 2, &random);
+      const DrawnTable wide(form, format, 1, FirstToken::kRows, FirstToken::kDim, &random);
+      simdrope::CosSinView rows(table.view());
+      rows.positions.start = 2;
+      for (const Change& change : kChanges) {
+        CAPTURE(static_cast<int>(form));
+        CAPTURE(NameOf(format));
+        CAPTURE(&change - kChanges);
+        check(FirstToken(rows), change);
+        rows.key_table = of_keys.view();
+        check(FirstToken(rows), change);
+        rows.key_table = SIMDROPE_TABLE_INIT;
+      }
+      rows.table = wide.view();
+      rows.full_width = true;
+      check(FirstToken(rows), kChanges[0]);
+    }
+  }
+  simdrope::Config plain(FirstToken::kDim), xpos = plain, temperature = plain, rounded = plain, part = plain;
+  xpos.xpos.scale_base = 512;
+  temperature.temperature = {0.1, 2, 0};
+  rounded.precision = SIMDROPE_PRECISION_FLOAT32;
+  part.rotary_dim = 8;
+  for (const simdrope::Config& config : {plain, xpos, temperature, rounded, part}) {
+    const auto rope = simdrope::Rope::create(config);
+    REQUIRE(rope.ok());
+    for (const Change& change : kChanges) {
+      CAPTURE(&change - kChanges);
+      check(FirstToken(rope->stream(100)), change);
+    }
+  }
+  CHECK(results > 1000);
+}
+
+TEST_CASE("a run of a plan is the call with its pointers, position and slices, of one token or several") {
+  constexpr int kHeads = 2, kDim = 16, kRows = 12;
+  Random random(93);
+  const DrawnTable table(TableForm::kPlain, simdrope::f32, 1, kRows, kDim / 2, &random);
+  const DrawnTable other(TableForm::kPlain, simdrope::f32, 1, kRows, kDim / 2, &random);
+  const auto rope = simdrope::Rope::create(simdrope::Config(kDim));
+  REQUIRE(rope.ok());
+  for (const int64_t tokens : {1, 3}) {
+    const int64_t count = tokens * kHeads * kDim;
+    std::vector<float> memory(static_cast<size_t>(4 * count));
+    for (float& value : memory) value = static_cast<float>(random.Real(-2, 2));
+    const auto filled = memory;
+    const auto tensor = [&](int64_t i) { return simdrope::bshd(&memory[i * count], 1, tokens, kHeads, kDim); };
+    for (const bool is_streamed : {true, false}) {
+      for (const bool in_place : {true, false}) {
+        for (const int64_t slices : {0, 2}) {
+          const auto rows = [&](const DrawnTable& t, int64_t start) -> simdrope_cos_sin {
+            simdrope::CosSinView view(t.view());
+            view.positions.start = start;
+            return is_streamed ? rope->stream(start) : view;
+          };
+          const simdrope_cos_sin planned = rows(table, 1), called = rows(other, 7);
+          memory = filled;
+          const simdrope::QKV in(tensor(1)), out(tensor(in_place ? 1 : 3));
+          REQUIRE(simdrope::apply(called, in, out).ok());
+          const auto expected = memory;
+          memory = filled;
+          const auto plan = simdrope::Plan::create(planned, tensor(0), in_place ? tensor(0) : tensor(2));
+          REQUIRE(plan.ok());
+          simdrope_run run = plan->pointers();
+          run.q.in = in.q.data;
+          run.q.out = out.q.data;
+          run.start = 7;
+          run.cos = called.table.cos;
+          run.sin = called.table.sin;
+          run.slice_count = slices;
+          for (run.slice_index = 0; run.slice_index < std::max<int64_t>(slices, 1); ++run.slice_index) {
+            CHECK(plan->run(run).ok());
+          }
+          CAPTURE(tokens);
+          CAPTURE(is_streamed);
+          CAPTURE(in_place);
+          CAPTURE(slices);
+          CHECK(memory == expected);
+        }
       }
     }
   }

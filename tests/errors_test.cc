@@ -185,6 +185,72 @@ TEST_CASE("a call that fails in V has not touched Q") {
   Check({"in.v.data is NULL", kInvalid, [](Call& c) { c.in.v.data = nullptr; }});
 }
 
+TEST_CASE("the runs of a plan of one token are checked as any others") {
+  constexpr int kHeads = 2, kDim = 8, kRows = 4;
+  struct BadRun {
+    simdrope_status code;
+    bool streamed_too;
+    std::function<void(simdrope_run&)> spoil;
+  };
+  static const int64_t ids[] = {1};
+  static const int32_t cu_seqlens[] = {0, 1};
+  static const float factors[kRows * kDim / 2] = {};
+  static const uint8_t padding[kRows] = {};
+  const BadRun all[] = {
+      {kInvalid, true, [](simdrope_run& run) { run.q.in = nullptr; }},
+      {kInvalid, true, [](simdrope_run& run) { run.k.in = nullptr; }},
+      {kInvalid, true, [](simdrope_run& run) { run.q.out = nullptr; }},
+      {kInvalid, true, [](simdrope_run& run) { run.k.out = nullptr; }},
+      {kInvalid, true, [](simdrope_run& run) { run.q.out = const_cast<void*>(run.q.in); }},
+      {kInvalid, true, [](simdrope_run& run) { run.ids = ids; }},
+      {kInvalid, true, [](simdrope_run& run) { run.offsets = ids; }},
+      {kInvalid, true, [](simdrope_run& run) { run.cu_seqlens = cu_seqlens; }},
+      {kInvalid, true, [](simdrope_run& run) { run.slice_count = -1; }},
+      {kInvalid, true, [](simdrope_run& run) { run.slice_index = run.slice_count = 2; }},
+      {kInvalid, false, [](simdrope_run& run) { run.cos = nullptr; }},
+      {kInvalid, false, [](simdrope_run& run) { run.sin = nullptr; }},
+      {kInvalid, false, [](simdrope_run& run) { run.key_cos = run.key_sin = factors; }},
+      {kInvalid, false, [](simdrope_run& run) { run.query_scale = factors; }},
+      {kInvalid, false, [](simdrope_run& run) { run.padding = padding; }},
+      {SIMDROPE_OUT_OF_RANGE, false, [](simdrope_run& run) { run.start = kRows; }},
+      {SIMDROPE_OUT_OF_RANGE, false, [](simdrope_run& run) { run.start = -1; }},
+  };
+  const auto rope = simdrope::Rope::create(simdrope::Config(kDim));
+  REQUIRE(rope.ok());
+  const std::vector<float> cos(kRows * kDim / 2, 0.5f), sin(kRows * kDim / 2, 0.25f);
+  const simdrope::CosSinView table{simdrope::Table(cos.data(), sin.data(), kRows, kDim / 2)};
+  const simdrope_cos_sin streamed = rope->stream(1);
+  std::vector<float> memory(4 * kHeads * kDim, 1.0f);
+  const auto tensor = [&](int i) { return simdrope::bshd(&memory[i * kHeads * kDim], 1, 1, kHeads, kDim); };
+  for (const bool is_streamed : {true, false}) {
+    const auto plan =
+        simdrope::Plan::create(is_streamed ? streamed : table, {tensor(0), tensor(1)}, {tensor(2), tensor(3)});
+    REQUIRE(plan.ok());
+    for (const BadRun& bad : all) {
+      if (is_streamed && !bad.streamed_too) continue;
+      CAPTURE(is_streamed);
+      CAPTURE(&bad - all);
+      simdrope_run run = plan->pointers();
+      bad.spoil(run);
+      const auto before = memory;
+      CHECK(plan->run(run).code() == bad.code);
+      CHECK(memory == before);
+    }
+  }
+  // The last operand of a run is as much looked at as the first.
+  const auto alone = simdrope::Plan::create(table, tensor(0), tensor(2)),
+             in_place = simdrope::Plan::create(table, tensor(0));
+  REQUIRE((alone.ok() && in_place.ok()));
+  for (const auto* plan : {&alone, &in_place}) {
+    simdrope_run run = (*plan)->pointers();
+    run.q.out = nullptr;
+    CHECK((*plan)->run(run).code() == kInvalid);
+    run.q.out = plan == &alone ? memory.data() : memory.data() + 3 * kHeads * kDim;
+    CHECK((*plan)->run(run).code() == kInvalid);
+  }
+  CHECK(memory == std::vector<float>(memory.size(), 1.0f));
+}
+
 TEST_CASE("no tokens, no table needed to have rows; a scale for rows that are not there is not read") {
   Call call;
   for (simdrope_tensor* t : {&call.in.q, &call.in.k, &call.in.v}) t->seq = 0;
