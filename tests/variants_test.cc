@@ -191,6 +191,44 @@ TEST_CASE("variants: angles that are sums over axes, and frequencies of each hea
   CheckNear(real, expected_real);
 }
 
+// Frequencies of more pairs than are computed at once.
+TEST_CASE("variants: angles that are sums over axes, of wide heads") {
+  for (const int head_dim : {128, 130, 512, 1024}) {
+    const int pairs = head_dim / 2;
+    Random random(27);
+    std::vector<double> list;
+    for (int i = 0; i < 2 * pairs; ++i) list.push_back(random.Real(-2, 2));
+    Config config(head_dim);
+    config.axes = {2, SIMDROPE_AXES_SUM, {}, 0, nullptr};
+    config.scaling.type = SIMDROPE_SCALING_EXPLICIT;
+    config.set_factors(list);
+    const int64_t at[2][kTokens] = {{0, 3, -7, 100, 5}, {9, -1, 4, 50, 0}};
+    double real_at[2][kTokens];
+    for (int t = 0; t < 2 * kTokens; ++t) real_at[t / kTokens][t % kTokens] = random.Real(-20, 20);
+    const std::vector<float> q = Draw(static_cast<size_t>(kTokens * head_dim), 28);
+    std::vector<double> expected(q.size()), real_expected = expected;
+    for (int t = 0; t < kTokens; ++t) {
+      const auto begin = static_cast<size_t>(t * head_dim);
+      for (int i = 0; i < pairs; ++i) {
+        const double first = list[static_cast<size_t>(i)], second = list[static_cast<size_t>(pairs + i)];
+        const auto angle = [&](const auto& p) {
+          return static_cast<double>(p[0][t]) * first + static_cast<double>(p[1][t]) * second;
+        };
+        TurnHalf(&q[begin], &expected[begin], pairs, i, angle(at));
+        TurnHalf(&q[begin], &real_expected[begin], pairs, i, angle(real_at));
+      }
+    }
+    const simdrope::Rope rope = Compiled(config);
+    const auto check = [&](const Positions& positions, const std::vector<double>& wanted) {
+      std::vector<float> got = q;
+      REQUIRE(simdrope::apply(rope.stream(positions), simdrope::thd(got.data(), kTokens, 1, head_dim)).ok());
+      CheckNear(got, wanted);
+    };
+    check(Positions::per_token(&at[0][0], 2, 1, kTokens), expected);
+    check(Positions::per_token(&real_at[0][0], 2, 1, kTokens), real_expected);
+  }
+}
+
 // The same in one call: each head's rope writes its rows into a table [tokens, heads, pairs]. Q has twice the heads.
 TEST_CASE("variants: rows for each head in one call") {
   constexpr int kAxes = 2, kQueryHeads = 2 * kHeads;
@@ -597,6 +635,35 @@ TEST_CASE("variants: a table with a column for each element") {
 
   view.table.columns = kPairs;
   CHECK_FALSE(simdrope::apply(view, simdrope::thd(wide.data(), kTokens, kHeads, kHeadDim)).ok());
+}
+
+// The same where pairs are looked up by axes of their own: both elements of a pair take the row of its axis.
+TEST_CASE("variants: a table with a column for each element, by several axes") {
+  constexpr uint8_t kAxes[kPairs] = {0, 1, 1, 2, 0, 2, 1, 0};
+  constexpr int kRows = 7;
+  constexpr int64_t kAt[3][kTokens] = {{0, 1, 2, 3, 4}, {6, 6, 0, 1, 5}, {2, 0, 3, 0, 6}};
+  const std::vector<float> cos = Draw(kRows * kHeadDim, 29), sin = Draw(kRows * kHeadDim, 30);
+  for (const auto pairing : {simdrope::half, simdrope::interleaved}) {
+    const bool is_half = pairing == simdrope::half;
+    std::vector<float> q = Draw(kTokens * kHeads * kHeadDim, 31);
+    std::vector<double> expected(q.size());
+    for (size_t row = 0; row < kTokens * kHeads; ++row) {
+      const float* x = &q[row * kHeadDim];
+      for (size_t pair = 0; pair < kPairs; ++pair) {
+        const size_t a = is_half ? pair : 2 * pair, b = is_half ? pair + kPairs : 2 * pair + 1;
+        const auto at = static_cast<size_t>(kAt[kAxes[pair]][row / kHeads]) * kHeadDim;
+        const double first = x[a], second = x[b];
+        expected[row * kHeadDim + a] = first * cos[at + a] - second * sin[at + a];
+        expected[row * kHeadDim + b] = second * cos[at + b] + first * sin[at + b];
+      }
+    }
+    simdrope::CosSinView view(simdrope::Table(cos.data(), sin.data(), kRows, kHeadDim), pairing);
+    view.full_width = true;
+    view.pair_axis = kAxes;
+    view.positions = Positions::per_token(&kAt[0][0], 3, 1, kTokens);
+    REQUIRE(simdrope::apply(view, simdrope::thd(q.data(), kTokens, kHeads, kHeadDim)).ok());
+    CheckNear(q, expected);
+  }
 }
 
 // LTX-2 (Lightricks/LTX-2, rope.py): theta^linspace(0, 1) pi / 2 times 2 c - 1, c a coordinate within the grid, the
