@@ -11,6 +11,7 @@
 #include <string>
 
 #include "core/half.h"
+#include "exec/rotate_window.h"
 #include "kernels/kernels.h"
 #include "support.h"
 
@@ -796,6 +797,48 @@ TEST_CASE("rotations: any window, between all pairings") {
           for (size_t h = 0; h < shape.heads; ++h) {
             for (size_t i = 0; i < shape.head_dim; ++i) wrong += Same(tile.At(h, i), expected[h][i]) ? 0 : 1;
           }
+        }
+      }
+    }
+    CHECK(wrong == 0);
+  });
+}
+
+TEST_CASE("windows with two angles a pair: the bits of a rotation by each, in any number of heads") {
+  ForEachTable([](const TileKernels& k, bool fused) {
+    Random random(17);
+    int wrong = 0;
+    for (const simdrope_pairing pairing : kPairings) {
+      for (int draw = 0; draw < Draws(1000); ++draw) {
+        Shape shape = DrawShape(random);
+        shape.head_dim = std::max<size_t>(shape.head_dim, 2);
+        TestTile tile(shape.heads, shape.head_dim, shape.more_stride);
+        const DrawnRotation first(random, shape.head_dim, pairing == SIMDROPE_INTERLEAVED);
+        DrawnRotation second = first;
+        std::vector<float> cos = first.cos, sin = first.sin;
+        for (size_t i = 0; i < first.r.pairs; ++i) {
+          cos.push_back(second.cos[i] = static_cast<float>(random.Real(-1, 1)));
+          sin.push_back(second.sin[i] = static_cast<float>(random.Real(-1, 1)));
+        }
+        tile.Fill([&](size_t, size_t) { return static_cast<float>(random.Real(-4, 4)); });
+        std::vector<std::vector<float>> expected;
+        for (size_t h = 0; h < shape.heads; ++h) {
+          expected.push_back(first.Rotated(tile.Head(h), pairing, pairing, fused));
+          const std::vector<float> by_second = second.Rotated(tile.Head(h), pairing, pairing, fused);
+          for (size_t i = 0; i < first.r.pairs; ++i) {
+            expected[h][second.Y(pairing, i)] = by_second[second.Y(pairing, i)];
+          }
+        }
+        simdrope::impl::Window window{};
+        window.rotary_dim = static_cast<int32_t>(2 * first.r.pairs);
+        window.offset = static_cast<int32_t>(first.r.offset);
+        window.split = static_cast<int32_t>(first.r.split);
+        window.pairing = pairing;
+        window.full_width = true;
+        RotateWindow(k, window, pairing, false, *tile, cos.data(), sin.data());
+        wrong += tile.IsWhole() ? 0 : 1;
+        for (size_t h = 0; h < shape.heads; ++h) {
+          for (size_t i = 0; i < shape.head_dim; ++i) wrong += Same(tile.At(h, i), expected[h][i]) ? 0 : 1;
         }
       }
     }
