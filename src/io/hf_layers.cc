@@ -126,6 +126,7 @@ class Layers {
   }
 
   LayerKinds from_absent_list() {
+    if (family_.list.form == LayerList::Form::names) told_ = count_;  // of as many layers as the class has
     read(family_.list, Json::parse(family_.list.absent));
     out_.origin = "the model type's default";
     return std::move(out_);

@@ -3,10 +3,13 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdio>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "class_defaults.h"
 #include "gguf_writer.h"
 #include "io/gguf.h"
 #include "io/hf_config.h"
@@ -30,7 +33,40 @@ constexpr io::Family kMadeUp[] = {
      .kinds = {{{.type = "full_attention", .rotates = io::Kind::Rotates::no},
                 {.type = "sliding_attention", .theta = 700.0, .theta_keys = "quagga_theta"}}}}};
 
+// "heads of Q, of K, max_position; each kind of layers: its name, how many layers where they are told apart, head,
+// rotary elements and theta".
+std::string summary(const io::Model& m) {
+  std::string text = std::to_string(m.q_heads) + ' ' + std::to_string(m.k_heads) + ' ' + std::to_string(m.max_position);
+  for (const io::LayerRope& rope : m.ropes) {
+    const simdrope_config& c = rope.config;
+    char kind[200];
+    std::snprintf(kind, sizeof kind, "; %s%s%zu x %d", rope.layer_type.c_str(), rope.layer_type.empty() ? "" : " ",
+                  rope.layers.size(), c.head_dim);
+    text += kind;
+    if (!rope.rotary) continue;
+    std::snprintf(kind, sizeof kind, " %d+%d %.10g", c.rotary_offset, c.rotary_dim, c.theta);
+    text += kind;
+  }
+  return text;
+}
+
 }  // namespace
+
+TEST_CASE("family: what a config.json of nothing but its model_type means") {
+  for (const auto& [type, defaults] : kClassDefaults) {
+    CAPTURE(std::string(type));
+    const auto model = io::parse_hf_config(R"({"model_type": ")" + std::string(type) + "\"}");
+    REQUIRE_MESSAGE(model.ok(), model.status().message());
+    CHECK(summary(*model) == defaults);
+  }
+  // Every type that can be read so is listed.
+  size_t read = 0;
+  for (const io::Family& family : io::families(io::FileType::config_json)) {
+    const std::string name(family.names.substr(0, family.names.find(' ')));
+    if (family.answer == io::Answer::rope && io::parse_hf_config(R"({"model_type": ")" + name + "\"}").ok()) ++read;
+  }
+  CHECK(read == std::size(kClassDefaults));
+}
 
 TEST_CASE("family: a made-up model is one row") {
   const io::Families families{kMadeUp};
