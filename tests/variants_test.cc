@@ -734,6 +734,22 @@ TEST_CASE("variants: the reference reads these fields too") {
     }
     CHECK(got.attention_factor == doctest::Approx(wanted.attention_factor).epsilon(1e-14));
   }
+  // Which axis each pair is on, by every layout.
+  const uint8_t pair_axis[kPairs] = {2, 0, 1, 1, 2, 0, 0, 1};
+  for (const simdrope_axes& axes : {simdrope_axes{3, SIMDROPE_AXES_SECTIONS, {3, 1, 4}, 0, nullptr},
+                                    {3, SIMDROPE_AXES_INTERLEAVED, {4, 2, 2}, 0, nullptr},
+                                    {3, SIMDROPE_AXES_RESTART, {3, 1, 4}, 0, nullptr},
+                                    {3, SIMDROPE_AXES_ALTERNATE, {2, 3, 3}, 0, nullptr},
+                                    {2, SIMDROPE_AXES_STRIDED, {}, 0, nullptr},
+                                    {3, SIMDROPE_AXES_EXPLICIT, {}, kPairs, pair_axis}}) {
+    CAPTURE(static_cast<int>(axes.layout));
+    Config config(kHeadDim);
+    config.axes = axes;
+    if (axes.pair_axis != nullptr) config.set_pair_axis({pair_axis, pair_axis + kPairs});
+    const Frequencies wanted = FrequenciesOf(config), got = FrequenciesOf(Compiled(config).info());
+    CHECK(got.axis == wanted.axis);
+    for (size_t i = 0; i < kPairs; ++i) CHECK(got.inv_freq[i] == doctest::Approx(wanted.inv_freq[i]).epsilon(1e-14));
+  }
   yarn.precision = SIMDROPE_PRECISION_FLOAT32;
   CHECK(FrequenciesOf(yarn).inv_freq == FrequenciesOf(Compiled(yarn).info()).inv_freq);
   CHECK(FrequenciesOf(zero).attention_factor == 0);
