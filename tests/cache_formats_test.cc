@@ -372,3 +372,41 @@ TEST_CASE("q8_0 and q4_0 have the bits that ggml gave") {
   CHECK(blocks == 128);
   CHECK(wrong == 0);
 }
+
+TEST_CASE("what a store may be off by covers every value within the error before it") {
+  for (const Format format : {simdrope::f32, simdrope::f16, simdrope::bf16, simdrope::f8_e4m3, simdrope::f8_e5m2,
+                              simdrope::i8, simdrope::u8, simdrope::q8_0, simdrope::q4_0}) {
+    CAPTURE(NameOf(format));
+    Random random(94);
+    int wrong = 0;
+    for (int draw = 0; draw < 200; ++draw) {
+      constexpr int kCount = 32;
+      Buffer memory(4 * kCount);
+      float scale = 0.25f, zero_point = 0;
+      StoredHead head{memory.data(), format, kCount};
+      if (format == simdrope::f8_e4m3 || format == simdrope::f8_e5m2) head.scale = &scale;
+      if (format == simdrope::i8 || format == simdrope::u8) {
+        head.scale = &scale;
+        head.zero_point = format == simdrope::u8 ? &zero_point : nullptr;
+        head.scale_is_given = false;
+      }
+      // Half of them just below a power of two, which the error reaches beyond.
+      std::vector<double> values, errors, actual;
+      for (int i = 0; i < kCount; ++i) {
+        const double power = std::ldexp(random.Chance(2) ? 1 : -1, static_cast<int>(random.Int(-3, 3)));
+        values.push_back(random.Chance(2) ? power * random.Real(0.95, 1) : random.Real(-8, 8));
+        errors.push_back(std::fabs(values.back()) * random.Real(0, 0.125));
+        actual.push_back(Rounded(values.back() + errors.back() * random.Real(-1, 1), simdrope::f32));
+      }
+      const std::vector<double> allowed = StoreErrors(values, errors, head);
+      Encode(actual, head);
+      const std::vector<double> stored = Decode(head);
+      for (size_t i = 0; i < kCount; ++i) {
+        wrong += std::fabs(stored[i] - values[i]) <= allowed[i] ? 0 : 1;
+        // And not much more: the error, and a step of the coarsest format here.
+        wrong += allowed[i] <= errors[i] + 9.0 / 8 * 1.1 ? 0 : 1;
+      }
+    }
+    CHECK(wrong == 0);
+  }
+}
