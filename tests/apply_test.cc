@@ -240,6 +240,31 @@ TEST_CASE("a scale on Q reaches all of Q and nothing else") {
   });
 }
 
+TEST_CASE("the reference names the element that is off") {
+  Random random(95);
+  const simdrope::Config config(8);
+  const simdrope::Rope rope = *simdrope::Rope::create(config);
+  const Ids ids({IdsForm::kStart, 2, 3, 1, 0, 50, false}, &random);
+  for (const auto& [tensor, named] : {std::pair{&simdrope_qkv::q, "q[1, 2, 1, 3] "},
+                                      {&simdrope_qkv::k, "k[1, 2, 0, 3] "},
+                                      {&simdrope_qkv::v, "v[1, 2, 0, 3] "}}) {
+    Tensors in = MakeTensors(Layout::kBshd, {2, 3, 2, 1, 1, 8}, simdrope::f32);
+    Tensors out = MakeTensors(Layout::kBshd, {2, 3, 2, 1, 1, 8}, simdrope::f32);
+    Job job;
+    UseRope(rope, config, ids, &job);
+    job.in = in.qkv;
+    job.out = out.qkv;
+    FillInputs(job, Inputs::kTame, &random);
+    const std::string said = CheckJob(job, BuffersOf(&in, &out), [&] {
+      const simdrope::Status status = simdrope::apply(rope.stream(ids.view()), in.qkv, out.qkv);
+      const simdrope_tensor& t = out.qkv.*tensor;
+      *static_cast<float*>(ElementOf(t, 1, 2, t.heads - 1, 3)) += 0.001f;
+      return status;
+    });
+    CHECK_MESSAGE(said.find(named) == 0, said);
+  }
+}
+
 TEST_CASE("the longest heads in every layout of tokens and heads") {
   Random random(9);
   for (const Layout layout : {Layout::kBshd, Layout::kBhsd}) {
