@@ -169,6 +169,11 @@ TEST_CASE("family: what is nearest") {
   CHECK(families.nearest(io::FileType::config_json, "llamma") == "llama");
   CHECK(families.nearest(io::FileType::config_json, "deepseek_v5").starts_with("deepseek_v"));
   CHECK(families.nearest(io::FileType::gguf, "gemma5") != "");
+  // Three letters at the beginning are enough, two are not.
+  constexpr io::Family kQuagga[] = {{.names = "quagga"}};
+  const io::Families with_quagga{kQuagga};
+  CHECK(with_quagga.nearest(io::FileType::config_json, "quaxyzxyzxyz") == "quagga");
+  CHECK(with_quagga.nearest(io::FileType::config_json, "quxxyzxyzxyz") != "quagga");
   CHECK(families.nearest(io::FileType::config_json, "") == "");
   CHECK(families.nearest(io::FileType::config_json, std::string(10000, 'x')) == "");
 }

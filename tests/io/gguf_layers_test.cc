@@ -42,6 +42,11 @@ TEST_CASE("gguf: layers without RoPE") {
   const io::Model afmoe = read(model("afmoe"));
   CHECK(afmoe.find("rope")->layers == Layers{0, 1, 2, 4, 5, 6});
   CHECK_FALSE(afmoe.find("no_rope")->rotary);
+  // Which layers have a window is not which of them rotate.
+  const std::string pattern = "afmoe.attention.sliding_window_pattern";
+  CHECK(read(model("afmoe").u32(pattern, 2)).find("no_rope")->layers == Layers{3, 7});
+  const std::vector<bool> windows = {true, false, true, false, true, false, true, false};
+  CHECK(read(model("afmoe").booleans(pattern, windows)).find("no_rope")->layers == Layers{3, 7});
 
   const io::Model exaone = read(model("exaone-moe").u32("exaone-moe.attention.sliding_window", 128));
   CHECK(exaone.find("full_attention")->layers == Layers{3, 7});
@@ -65,6 +70,14 @@ TEST_CASE("gguf: layers without RoPE") {
   CHECK(cohere.find("dense_attention")->rotary);
   CHECK(cohere.find("full_attention")->layers == Layers{4});
   CHECK_FALSE(cohere.find("full_attention")->rotary);
+
+  // Llama 4 scales the queries of these layers, and of no others.
+  const io::Model llama4 = read(model("llama4"));
+  CHECK(llama4.find("no_rope")->layers == Layers{3, 7});
+  CHECK(llama4.find("no_rope")->config.temperature.beta == 0.1);
+  CHECK(llama4.find("no_rope")->config.temperature.length == 8192);
+  CHECK(llama4.find("rope")->config.temperature.beta == 0);
+  CHECK(afmoe.find("no_rope")->config.temperature.beta == 0);
 
   CHECK(read(model("baichuan", 32)).ropes[0].rotary);
   CHECK_FALSE(read(model("baichuan", 40)).ropes[0].rotary);
