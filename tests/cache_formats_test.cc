@@ -373,6 +373,19 @@ TEST_CASE("q8_0 and q4_0 have the bits that ggml gave") {
   CHECK(wrong == 0);
 }
 
+TEST_CASE("the distance of two values is counted in those between them, and NaN is near NaN alone") {
+  for (const Format format : kFormats) {
+    CAPTURE(NameOf(format));
+    const double step = format == simdrope::f32 ? 0x1p-23 : format == simdrope::f16 ? 0x1p-10 : 0x1p-7;
+    CHECK(UlpDistance(1, 1 + 3 * step, format) == 3);
+    CHECK(UlpDistance(1, 1 - step, format) == 2);
+    CHECK(UlpDistance(0.0, -0.0, format) == 0);
+    CHECK(UlpDistance(NAN, -NAN, format) == 0);
+    CHECK(UlpDistance(NAN, INFINITY, format) == INT64_MAX);
+    CHECK(UlpDistance(1, NAN, format) == INT64_MAX);
+  }
+}
+
 TEST_CASE("what a store may be off by covers every value within the error before it") {
   for (const Format format : {simdrope::f32, simdrope::f16, simdrope::bf16, simdrope::f8_e4m3, simdrope::f8_e5m2,
                               simdrope::i8, simdrope::u8, simdrope::q8_0, simdrope::q4_0}) {

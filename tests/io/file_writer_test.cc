@@ -242,6 +242,26 @@ bool HoldsInChild(Body body) {
   return ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+TEST_CASE("writer: where no more files can be open, that is said and nothing is left") {
+  const Folder folder;
+  put(folder / "a", "old");
+  CHECK(HoldsInChild([&] {
+    int refused = 0;
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    for (limit.rlim_cur = 3; limit.rlim_cur < 100; ++limit.rlim_cur) {
+      ::setrlimit(RLIMIT_NOFILE, &limit);
+      const simdrope::Status status = written(folder / "a", "new");
+      if (status.ok()) return refused > 2;
+      if (status.message().find("Too many open files") == std::string::npos) return false;
+      ++refused;
+    }
+    return false;
+  }));
+  CHECK(contents(folder / "a") == "new");
+  CHECK(folder.files() == 1);
+}
+
 TEST_CASE("writer: a signal's handler removes what is unfinished") {
   const Folder folder;
   put(folder / "a", "old");

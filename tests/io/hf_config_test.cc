@@ -272,6 +272,7 @@ TEST_CASE("hf_config: what is not understood is named, or warned of") {
   check_llama_refused(R"("rope_magic": 1)", "\"rope_magic\"");
   check_llama_refused(R"("rope_scaling": {"type": "linear", "factor": 2, "magic": 1})", "\"rope_scaling.magic\"");
   check_llama_refused(R"("rope_scaling": {"type": "magic"})", "\"magic\", which is not known");
+  check_llama_refused(R"("no_rope_layer_interval": 4)", "\"no_rope_layer_interval\"");  // SmolLM3 has it, Llama not
   check_llama_refused(R"("rotary_kernel": 1, "yarn_depth": 2)", "\"rotary_kernel\", \"yarn_depth\"");
   check_refused(R"({"model_type": "zebra", "head_dim": 64})", "\"zebra\" is not known");
   CHECK(llama(R"("property": 1, "dropout": 0.1, "rope_none": null)").head_dim == 64);
