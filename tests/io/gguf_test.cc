@@ -53,6 +53,37 @@ TEST_CASE("gguf: sizes, heads and theta") {
   CHECK(c.scaling.type == SIMDROPE_SCALING_NONE);
 }
 
+TEST_CASE("gguf: a count is an integer of any type that is not negative and fits 63 bits") {
+  struct Type {
+    uint32_t type;
+    size_t bytes;
+    bool has_sign;
+  };
+  for (const Type& t : {Type{0, 1, false},
+                        {1, 1, true},
+                        {2, 2, false},
+                        {3, 2, true},
+                        {4, 4, false},
+                        {5, 4, true},
+                        {10, 8, false},
+                        {11, 8, true}}) {
+    CAPTURE(t.type);
+    const auto length = [&](uint64_t value) {
+      return GgufWriter("llama")
+          .u32("llama.rope.dimension_count", 64)
+          .u32("llama.attention.key_length", 64)
+          .integer("llama.context_length", t.type, t.bytes, value);
+    };
+    const uint64_t top = uint64_t{1} << (8 * t.bytes - 1);
+    CHECK(read(length(top - 1)).max_position == static_cast<int64_t>(top - 1));
+    if (t.has_sign || t.bytes == 8) {
+      check_refused(length(top).file(), "is not a count");
+    } else {
+      CHECK(read(length(2 * top - 1)).max_position == static_cast<int64_t>(2 * top - 1));
+    }
+  }
+}
+
 TEST_CASE("gguf: the architecture decides the pairing") {
   CHECK(read(model("llama")).ropes[0].config.pairing == simdrope::interleaved);
   CHECK(read(model("command-r")).ropes[0].config.pairing == simdrope::interleaved);

@@ -24,6 +24,12 @@ GgufWriter& GgufWriter::u32(std::string_view key, uint32_t value) {
   return *this;
 }
 
+GgufWriter& GgufWriter::integer(std::string_view key, uint32_t type, size_t bytes, uint64_t value) {
+  begin(key, type);
+  values_ += raw(value).substr(0, bytes);
+  return *this;
+}
+
 GgufWriter& GgufWriter::f32(std::string_view key, float value) {
   begin(key, 6);
   values_ += raw(value);

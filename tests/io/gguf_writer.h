@@ -2,6 +2,7 @@
 #ifndef SIMDROPE_TESTS_IO_GGUF_WRITER_H_
 #define SIMDROPE_TESTS_IO_GGUF_WRITER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -12,6 +13,8 @@ class GgufWriter {
   explicit GgufWriter(std::string_view architecture);  // writes general.architecture
 
   GgufWriter& u32(std::string_view key, uint32_t value);
+  // The lowest `bytes` bytes of value, as if it were of the GGUF type `type`.
+  GgufWriter& integer(std::string_view key, uint32_t type, size_t bytes, uint64_t value);
   GgufWriter& f32(std::string_view key, float value);
   GgufWriter& boolean(std::string_view key, bool value);
   GgufWriter& text(std::string_view key, std::string_view value);
