@@ -164,6 +164,43 @@ TEST_CASE("family: every row of a model with RoPE reads its class's defaults") {
   CHECK(read > 150);
 }
 
+TEST_CASE("family: a model's own names of keys mean what the usual ones do") {
+  size_t own_names = 0;
+  for (const io::Family& family : io::families(io::FileType::config_json)) {
+    if (family.answer != io::Answer::rope || family.keys.empty()) continue;
+    const std::string name(family.names.substr(0, family.names.find(' ')));
+    CAPTURE(name);
+    nlohmann::json usual = {{"model_type", name},
+                            {"hidden_size", 960},
+                            {"num_attention_heads", 12},
+                            {"num_hidden_layers", 24},
+                            {"rope_theta", 12345}};
+    if (!family.requires_key.empty() && !usual.contains(family.requires_key)) usual[family.requires_key] = 64;
+    nlohmann::json own = usual;
+    io::any_word(family.keys, [&](std::string_view pair) {
+      const std::string key(pair.substr(0, pair.find('='))), own_key(pair.substr(pair.find('=') + 1));
+      if (!usual.contains(key)) usual[key] = key == "num_key_value_heads" ? 4 : 64;
+      own.erase(key);
+      own[own_key] = usual[key];
+      ++own_names;
+      return false;
+    });
+    const auto expected = io::parse_hf_config(usual.dump()), got = io::parse_hf_config(own.dump());
+    REQUIRE_MESSAGE(expected.ok(), expected.status().message());
+    REQUIRE_MESSAGE(got.ok(), got.status().message());
+    CHECK(got->q_heads == expected->q_heads);
+    CHECK(got->k_heads == expected->k_heads);
+    REQUIRE(got->ropes.size() == expected->ropes.size());
+    for (size_t i = 0; i < got->ropes.size(); ++i) {
+      CHECK(got->ropes[i].layers == expected->ropes[i].layers);
+      CHECK(got->ropes[i].config.head_dim == expected->ropes[i].config.head_dim);
+      CHECK(got->ropes[i].config.rotary_dim == expected->ropes[i].config.rotary_dim);
+      CHECK(got->ropes[i].config.theta == expected->ropes[i].config.theta);
+    }
+  }
+  CHECK(own_names > 10);
+}
+
 TEST_CASE("family: what is nearest") {
   const io::Families families;
   CHECK(families.nearest(io::FileType::config_json, "llamma") == "llama");
