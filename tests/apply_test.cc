@@ -255,9 +255,9 @@ TEST_CASE("the reference names the element that is off") {
     job.in = in.qkv;
     job.out = out.qkv;
     FillInputs(job, Inputs::kTame, &random);
+    const simdrope_tensor& t = out.qkv.*tensor;
     const std::string said = CheckJob(job, BuffersOf(&in, &out), [&] {
       const simdrope::Status status = simdrope::apply(rope.stream(ids.view()), in.qkv, out.qkv);
-      const simdrope_tensor& t = out.qkv.*tensor;
       *static_cast<float*>(ElementOf(t, 1, 2, t.heads - 1, 3)) += 0.001f;
       return status;
     });
@@ -421,7 +421,7 @@ TEST_CASE("a run of a plan is the call with its pointers, position and slices, o
     std::vector<float> memory(static_cast<size_t>(4 * count));
     for (float& value : memory) value = static_cast<float>(random.Real(-2, 2));
     const auto filled = memory;
-    const auto tensor = [&](int64_t i) { return simdrope::bshd(&memory[i * count], 1, tokens, kHeads, kDim); };
+    const auto tensor = [&](int64_t i) { return simdrope::bshd(memory.data() + i * count, 1, tokens, kHeads, kDim); };
     for (const bool is_streamed : {true, false}) {
       for (const bool in_place : {true, false}) {
         for (const int64_t slices : {0, 2}) {

@@ -221,7 +221,7 @@ TEST_CASE("the runs of a plan of one token are checked as any others") {
   const simdrope::CosSinView table{simdrope::Table(cos.data(), sin.data(), kRows, kDim / 2)};
   const simdrope_cos_sin streamed = rope->stream(1);
   std::vector<float> memory(4 * kHeads * kDim, 1.0f);
-  const auto tensor = [&](int i) { return simdrope::bshd(&memory[i * kHeads * kDim], 1, 1, kHeads, kDim); };
+  const auto tensor = [&](int i) { return simdrope::bshd(memory.data() + i * kHeads * kDim, 1, 1, kHeads, kDim); };
   for (const bool is_streamed : {true, false}) {
     const auto plan =
         simdrope::Plan::create(is_streamed ? streamed : table, {tensor(0), tensor(1)}, {tensor(2), tensor(3)});
