@@ -274,6 +274,7 @@ TEST_CASE("float32 and 16-bit positions: within 1 ULP of cos and sin of the same
   Random random(26);
   for (const Precision& precision : {Precision{SIMDROPE_PRECISION_FLOAT32, simdrope::f32, kNear},
                                      Precision{SIMDROPE_PRECISION_FLOAT32, simdrope::f32, kFar},
+                                     Precision{SIMDROPE_PRECISION_FLOAT32, simdrope::f32, int64_t{1} << 47},
                                      Precision{SIMDROPE_PRECISION_BF16_POSITIONS, simdrope::bf16, kNear},
                                      Precision{SIMDROPE_PRECISION_F16_POSITIONS, simdrope::f16, 32768}}) {
     for (const double theta : {1e4, 5e5}) {
