@@ -145,3 +145,20 @@ TEST_CASE("impossible sizes are refused, and what there is stays usable") {
   CHECK(simdrope_cache_create(rope.get(), static_cast<simdrope_format>(9), &none) == SIMDROPE_INVALID_ARGUMENT);
   simdrope_cache_release(nullptr);
 }
+
+TEST_CASE("a cache takes for a row what its tables and its factor on Q need, and says so where it has no memory") {
+  simdrope::Config plain(64), xpos = plain, temperature = plain;
+  xpos.xpos.scale_base = 512;
+  temperature.temperature = {0.1, 8192, 0};
+  for (const auto& [config, says] :
+       {std::pair{&plain, ", 256 bytes each"}, {&xpos, ", 512 bytes each"}, {&temperature, ", 260 bytes each"}}) {
+    const auto rope = simdrope::Rope::create(*config);
+    REQUIRE(rope.ok());
+    simdrope_cache* cache = nullptr;
+    REQUIRE(simdrope_cache_create(rope->get(), SIMDROPE_F32, &cache) == SIMDROPE_OK);
+    simdrope_cos_sin rows = SIMDROPE_COS_SIN_INIT;
+    CHECK(simdrope_cache_rows(cache, INT64_MAX, &rows) == SIMDROPE_OUT_OF_MEMORY);
+    CHECK(std::string(simdrope_last_error()).find(says) != std::string::npos);
+    simdrope_cache_release(cache);
+  }
+}
