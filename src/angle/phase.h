@@ -3,9 +3,13 @@
 #ifndef SIMDROPE_ANGLE_PHASE_H_
 #define SIMDROPE_ANGLE_PHASE_H_
 
+#include <cstddef>
 #include <cstdint>
 
 namespace simdrope::impl {
+
+// Arrays of a value for each pair are readable up to a multiple of so many: kernels read whole vectors.
+inline constexpr size_t kPairPadding = 16;
 
 // Largest |inv_freq| that PhaseStep takes, in radians per position.
 inline constexpr double kMaxInvFreq = 4294967296.0;

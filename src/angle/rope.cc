@@ -58,9 +58,7 @@ float RoundedInvFreq(simdrope_precision precision, double inv_freq) {
 
 template <class T>
 bool Allocate(int32_t count, std::unique_ptr<T[]>* array) {
-  // Kernels read whole vectors (kCosSinPadding).
-  constexpr size_t kPadding = 16;
-  const size_t padded = (static_cast<size_t>(count) + kPadding - 1) / kPadding * kPadding;
+  const size_t padded = (static_cast<size_t>(count) + kPairPadding - 1) / kPairPadding * kPairPadding;
   array->reset(new (std::nothrow) T[padded]());
   return *array != nullptr;
 }

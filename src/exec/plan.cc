@@ -124,8 +124,6 @@ void AddOperand(Plan* plan, const simdrope_tensor& in, const simdrope_tensor& ou
     o.call.out_token_stride = o.out.token;
     o.call.split = plan->window.split;
     o.call.pairs = static_cast<size_t>(plan->window.pairs());
-    o.call.tokens = 1;
-    o.call.heads = static_cast<size_t>(o.heads);
   }
   plan->whole_tokens = plan->whole_tokens || stages.norm.over_all_heads;
   plan->heads += in.heads;

@@ -54,13 +54,12 @@ class TileRun {
  private:
   static bool IsAligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % kTileAlignment == 0; }
 
-  // Whether norm, rotation and store may be one loop.
+  // Whether norm, rotation and store may be one loop. (Then the operand folds its scale into cos and sin.)
   bool StoresWithRotation(const Plan& plan) const {
     return NormIsSquares() && !norm_.after_rotation && rotates_ && rounding() == SIMDROPE_F32 &&
-           plan.window.is_plain() && o_.stages.hadamard == 0 && (scale_ == 1.0f || o_.folds_scale) &&
-           plan.window.pairing == SIMDROPE_HALF && plan.output_pairing == SIMDROPE_HALF &&
-           rotation_.split == rotation_.pairs && 2 * rotation_.pairs == head_dim_ &&
-           rotation_.pairs % kTileGranule == 0;
+           plan.window.is_plain() && o_.stages.hadamard == 0 && plan.window.pairing == SIMDROPE_HALF &&
+           plan.output_pairing == SIMDROPE_HALF && rotation_.split == rotation_.pairs &&
+           2 * rotation_.pairs == head_dim_ && rotation_.pairs % kTileGranule == 0;
   }
 
   void Rotate(const Tile& tile) const {

@@ -50,9 +50,8 @@ struct OutputLayout {
 };
 
 // Rows of cos and sin are computed in chunks of so many pairs: scratch stays small. All that is read for pairs is
-// readable up to a multiple of kCosSinPadding of them.
+// readable up to a multiple of kPairPadding of them (angle/phase.h).
 inline constexpr size_t kCosSinChunk = 64;
-inline constexpr size_t kCosSinPadding = 16;
 
 // The phases of `rows` rows, at `position` and, one by one, the positions after it; or of one row, pair i at
 // pair_position[i] if that is not NULL.
