@@ -336,7 +336,8 @@ bool CosSinRows::FindInPlace(Side side, CosSinBlock* rows) const {
   const int64_t at = b * batch_stride + (run_.start + s) * t.row_stride;
   rows->cos = static_cast<const float*>(CosOf(side)) + at;
   rows->sin = static_cast<const float*>(SinOf(side)) + at;
-  rows->stride = static_cast<ptrdiff_t>(plan_.swapped ? batch_stride : t.row_stride);
+  // A single row's stride may be anything.
+  rows->stride = count_ < 2 ? 0 : static_cast<ptrdiff_t>(plan_.swapped ? batch_stride : t.row_stride);
   return true;
 }
 

@@ -116,9 +116,10 @@ struct TileKernels {
   void (*normalise_and_rotate[2])(const Tile&, const float* factors, const NormWeights&, simdrope_format rounding,
                                   const TileRotation&);
   // normalise without rounding, rotate and store in one loop, with the same bits: heads of half pairs that are rotated
-  // whole, of `pairs` a multiple of kTileGranule. The tile is read alone: it may be the caller's input, of any stride,
-  // and the output may be that input. NULL where three stages are as fast or are not worth the code. A head that holds
-  // a NaN has a factor of NaN. `non_temporal`: heads of the output are aligned to kTileAlignment.
+  // whole, of `pairs` a multiple of kTileGranule. The tile is only read: it may be the caller's input, aligned as a
+  // tile is and of any stride, and the output may be that input. NULL where three stages are as fast or are not worth
+  // the code. A head that holds a NaN has a factor of NaN. `non_temporal`: heads of the output are aligned to
+  // kTileAlignment.
   void (*normalise_rotate_store[kFormats])(const Tile&, const float* factors, const NormWeights&, const TileRotation&,
                                            const TileOutput&, bool non_temporal);
 
