@@ -294,16 +294,16 @@ HWY_INLINE void StoreRotatedColumns(const UnrotatedHeads& heads, size_t i) {
   }
 }
 
-// By cache lines of the output where it may be stored non-temporally. Copies the fields: stores of 16-bit elements
-// might be thought to change them.
+// By cache lines of the output where it may be stored non-temporally; elsewhere by two vectors of NEON's. Copies the
+// fields: stores of 16-bit elements might be thought to change them.
 template <class T, NaNs kNaNs>
 HWY_NOINLINE void StoreRotatedHeads(const UnrotatedHeads& of) {
   constexpr size_t kLanes = hn::MaxLanes(TileTag());
-  constexpr size_t kLine = HWY_ARCH_X86 ? kCacheLine / sizeof(T) : kTileGranule;
+  constexpr size_t kStep = HWY_ARCH_X86 ? kCacheLine / sizeof(T) : kTileGranule / 2;
   const UnrotatedHeads heads = of;
   size_t i = 0;
-  for (; i + kLine <= heads.pairs; i += kLine) StoreRotatedColumns<T, kNaNs, kLine / kLanes>(heads, i);
-  if constexpr (kLine > kTileGranule) {
+  for (; i + kStep <= heads.pairs; i += kStep) StoreRotatedColumns<T, kNaNs, kStep / kLanes>(heads, i);
+  if constexpr (kStep > kTileGranule) {
     if (i < heads.pairs) StoreRotatedColumns<T, kNaNs, kTileGranule / kLanes>(heads, i);
   }
 }
