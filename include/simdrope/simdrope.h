@@ -368,11 +368,12 @@ typedef struct simdrope_table {
   int64_t column_stride;
   int32_t copies;
   int64_t copy_stride;
-  // Rows of their own for heads: head h of an operand of n heads takes entry (b, r, i) from (h * heads / n) *
-  // head_stride on; n is a multiple of heads. 0: all heads share a row, as in every table that simdrope_compute_cos_sin
-  // writes (a table of several heads is written head by head).
+  // Rows of their own for heads, or for as many groups of heads: head h of an operand of n heads takes entry (b, r, i)
+  // from (h * heads / n) * head_stride on. 0 or 1: all heads share a row, as in every table that
+  // simdrope_compute_cos_sin writes (a table of several heads is written head by head). INVALID_ARGUMENT where n is no
+  // multiple of heads, or key_table has another number; UNSUPPORTED with a norm over all heads.
   int64_t heads;
-  int64_t head_stride;
+  int64_t head_stride;  // elements
   uint64_t reserved[2];
 } simdrope_table;
 

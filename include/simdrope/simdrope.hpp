@@ -380,7 +380,8 @@ struct Table : simdrope_table {
     t.column_stride = 2;
     return t;
   }
-  // The same form with rows for each of `count` heads: [rows, count, columns].
+  // The same form with rows for each of `count` heads, or groups of heads: [rows, count, columns]. `cos` and `sin`
+  // point to the first head's first row.
   Table per_head(int64_t count) const {
     Table t = *this;
     t.heads = count;

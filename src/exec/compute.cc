@@ -22,9 +22,8 @@ void* ElementAt(void* data, simdrope_format format, int64_t index) {
 void Scatter(const Kernels& kernels, const float* values, int32_t pairs, const simdrope_table& t, void* destination) {
   uint32_t converted[SIMDROPE_MAX_PAIRS];
   const size_t count = static_cast<size_t>(pairs);
-  kernels.tile.store[t.format](
-      {const_cast<float*>(values), 1, count, (count + kTileGranule - 1) / kTileGranule * kTileGranule},
-      {converted, 0, nullptr, nullptr, 0, 0, false});
+  kernels.tile.store[t.format]({const_cast<float*>(values), 1, count, TileStride(count)},
+                               {converted, 0, nullptr, nullptr, 0, 0, false});
   const size_t size = static_cast<size_t>(SizeOf(t.format));
   for (int32_t c = 0; c < t.copies; ++c) {
     for (int32_t i = 0; i < pairs; ++i) {

@@ -7,15 +7,11 @@
 namespace simdrope::impl {
 namespace {
 
-size_t Padded(int32_t head_dim) {
-  return (static_cast<size_t>(head_dim) + kTileGranule - 1) / kTileGranule * kTileGranule;
-}
-
 bool ReadsWeight(const simdrope_norm& norm) {
   return norm.weight != nullptr && norm.weight_format == SIMDROPE_F32 && norm.weight_offset == 0.0f;
 }
 
-// Other norms have none that is read.
+// Norms but layer norms have no bias.
 bool ReadsBias(const simdrope_norm& norm) {
   return norm.type != SIMDROPE_NORM_LAYER || (norm.bias != nullptr && norm.weight_format == SIMDROPE_F32);
 }
@@ -27,7 +23,7 @@ size_t NormRows::FloatsFor(const Plan& plan) {
     const simdrope_norm& norm = o.stages.norm;
     return norm.type == SIMDROPE_NORM_NONE || (ReadsWeight(norm) && ReadsBias(norm));
   });
-  return all_are_read ? 0 : 2 * Padded(plan.head_dim);
+  return all_are_read ? 0 : 2 * TileStride(static_cast<size_t>(plan.head_dim));
 }
 
 void NormRows::Begin(const Operand& o) {
@@ -47,26 +43,28 @@ void NormRows::Begin(const Operand& o) {
 
 NormWeights NormRows::At(int64_t head) {
   if (is_shared_) return shared_;
-  const float* weight = RowAt(norm_->weight, norm_->weight_offset, 1.0f, reads_weight_, head, scratch_);
-  float* const bias_scratch = reads_bias_ ? nullptr : scratch_ + Padded(plan_.head_dim);
-  const float* bias = RowAt(norm_->bias, 0.0f, 0.0f, reads_bias_, head, bias_scratch);
+  const ptrdiff_t at = head * norm_->weight_head_stride;
+  const float* weight = reads_weight_ ? static_cast<const float*>(norm_->weight) + at
+                                      : Converted(norm_->weight, at, norm_->weight_offset, 1.0f, scratch_);
+  const float* bias = nullptr;
+  if (norm_->type == SIMDROPE_NORM_LAYER) {
+    float* const row = scratch_ + TileStride(static_cast<size_t>(plan_.head_dim));
+    bias = reads_bias_ ? static_cast<const float*>(norm_->bias) + at : Converted(norm_->bias, at, 0.0f, 0.0f, row);
+  }
   return {weight, bias, static_cast<ptrdiff_t>(norm_->weight_head_stride)};
 }
 
-const float* NormRows::RowAt(const void* values, float offset, float if_none, bool reads, int64_t head,
-                             float* scratch) {
-  const ptrdiff_t at = head * norm_->weight_head_stride;
-  if (reads) return values == nullptr ? nullptr : static_cast<const float*>(values) + at;
+const float* NormRows::Converted(const void* values, ptrdiff_t at, float offset, float if_none, float* row) const {
   const auto head_dim = static_cast<size_t>(plan_.head_dim);
   if (values == nullptr) {
-    std::fill_n(scratch, head_dim, if_none);
-    return scratch;
+    std::fill_n(row, head_dim, if_none);
+    return row;
   }
-  const char* row = static_cast<const char*>(values) + at * SizeOf(norm_->weight_format);
-  plan_.kernels->tile.load[norm_->weight_format]({row, 0, nullptr, nullptr, 0, 0},
-                                                 {scratch, 1, head_dim, Padded(plan_.head_dim)});
-  for (size_t i = 0; i < head_dim; ++i) scratch[i] += offset;
-  return scratch;
+  const char* first = static_cast<const char*>(values) + at * SizeOf(norm_->weight_format);
+  const Tile tile{row, 1, head_dim, TileStride(head_dim)};
+  plan_.kernels->tile.load[norm_->weight_format]({first, 0, nullptr, nullptr, 0, 0}, tile);
+  for (size_t i = 0; i < head_dim; ++i) row[i] += offset;
+  return row;
 }
 
 }  // namespace simdrope::impl

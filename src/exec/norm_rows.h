@@ -1,4 +1,5 @@
-// Weights and biases of an operand's norm as the kernels want them: float, the offset added, none of them NULL.
+// Weights and biases of an operand's norm as the kernels want them: float, the offset added, 1 and 0 where there are
+// none.
 #ifndef SIMDROPE_EXEC_NORM_ROWS_H_
 #define SIMDROPE_EXEC_NORM_ROWS_H_
 
@@ -25,7 +26,8 @@ class NormRows {
   NormWeights At(int64_t head);
 
  private:
-  const float* RowAt(const void* values, float offset, float if_none, bool reads, int64_t head, float* scratch);
+  // A head's values, element `at` the first, with `offset` added; NULL: if_none. Returns `row`, which holds them.
+  const float* Converted(const void* values, ptrdiff_t at, float offset, float if_none, float* row) const;
 
   const Plan& plan_;
   float* const scratch_;

@@ -237,6 +237,7 @@ void RunPlan(const Plan& plan, const simdrope_run& run) {
   if (plan.tokens() == 0 || plan.count == 0) return;
   const simdrope_positions positions = PositionsOf(plan.cos_sin->positions, run);
   const Split split{plan.threads, run.slice_index, run.slice_count};
+  // Of rows at most 3072, of norms 2048; usually 2048 of rows alone, or 1280 and 256.
   const size_t floats = CosSinRows::FloatsFor(plan) + NormRows::FloatsFor(plan);
   const auto run_items = floats <= 1280   ? RunItemsWith<1280>
                          : floats <= 2048 ? RunItemsWith<2048>

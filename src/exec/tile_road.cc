@@ -14,8 +14,6 @@ namespace {
 // of 1024.
 constexpr size_t kFloats = 1024;
 
-size_t Padded(size_t head_dim) { return (head_dim + kTileGranule - 1) / kTileGranule * kTileGranule; }
-
 class TileRun {
  public:
   TileRun(const Plan& plan, const Operand& o, const HeadsOfToken& token, const float* cos, const float* sin,
@@ -27,7 +25,7 @@ class TileRun {
         norm_rows_(*norm_rows),
         token_(token),
         head_dim_(static_cast<size_t>(plan.head_dim)),
-        stride_(Padded(head_dim_)),
+        stride_(TileStride(head_dim_)),
         scale_(scale),
         rotates_(cos != nullptr),
         rotation_{static_cast<size_t>(plan.window.offset), static_cast<size_t>(plan.window.split),
@@ -243,7 +241,7 @@ void ScaleSegment(const Plan& plan, const Operand& o, const HeadsOfToken& token,
   const TileKernels& stages = plan.kernels->tile;
   alignas(kTileAlignment) float floats[kFloats];
   const size_t count = static_cast<size_t>(segment.count);
-  const Tile tile{floats, 1, count, Padded(count)};
+  const Tile tile{floats, 1, count, TileStride(count)};
   const ptrdiff_t at = BytesOf(o.in.format, segment.begin);
   for (int64_t h = token.begin; h < token.end; ++h) {
     stages.load[o.in.format]({token.in + h * o.in.head + at, 0, nullptr, nullptr, 0, 0}, tile);

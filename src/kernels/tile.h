@@ -16,6 +16,11 @@ inline constexpr size_t kTileFloats = 2048;   // at most, heads * stride
 inline constexpr size_t kTileAlignment = 64;  // bytes
 inline constexpr size_t kTileGranule = 16;    // floats: strides are multiples of it
 
+// The least stride of a tile.
+inline constexpr size_t TileStride(size_t head_dim) {
+  return (head_dim + kTileGranule - 1) / kTileGranule * kTileGranule;
+}
+
 // Head h is at data + h * stride. `stride` is at least head_dim; elements head_dim to stride - 1 of each head are 0:
 // loads write them, every other stage leaves them so. 1 to kTileHeads heads, head_dim 1 to SIMDROPE_MAX_HEAD_DIM.
 struct Tile {
