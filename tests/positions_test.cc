@@ -68,6 +68,22 @@ void CheckRefused(const simdrope::Positions& positions, int64_t batch, int64_t s
   CHECK_MESSAGE(said, status.message(), " does not say ", says);
 }
 
+// Tokens whose ids change alike for some tokens on end, and then otherwise; from 0, and from where the parts of an
+// angle are left out or wrap.
+std::vector<int64_t> RunsOfIds(int axes, int64_t seq, int64_t first, Random* random) {
+  std::vector<int64_t> ids;
+  for (int a = 0; a < axes; ++a) {
+    uint64_t id = static_cast<uint64_t>(first);
+    uint64_t to_next = 1;
+    for (int64_t s = 0; s < seq; ++s) {
+      ids.push_back(static_cast<int64_t>(id));
+      if (random->Chance(9)) to_next = static_cast<uint64_t>(random->Pick<int64_t>({0, 1, -1, 7, 1 << 20, INT64_MIN}));
+      id += to_next;
+    }
+  }
+  return ids;
+}
+
 }  // namespace
 
 TEST_CASE("every form, on one axis and on several, with and without padding") {
@@ -103,6 +119,65 @@ TEST_CASE("far and negative 64-bit positions") {
       drawn.config = simdrope::Config(32, 5e5);
       drawn.ids = {form, 2, 7, 1, -reach, reach, false};
       CHECK(RunStreamed(drawn, &random) == "");
+    }
+  }
+}
+
+TEST_CASE("rows of tokens that are computed together are the rows of each alone") {
+  constexpr int64_t kSeq = 150;
+  Random random(33);
+  for (const int axes : {1, 3}) {
+    const simdrope::Config config = axes == 1 ? simdrope::Config(24) : ThreeAxes();
+    const auto rope = simdrope::Rope::create(config);
+    REQUIRE(rope.ok());
+    for (const int64_t first : {int64_t{0}, (int64_t{1} << 40) - 20, -(int64_t{1} << 40) - 20, INT64_MAX - 20}) {
+      const std::vector<int64_t> ids = RunsOfIds(axes, kSeq, first, &random);
+      ForEachTarget([&](const simdrope_target&) {
+        const auto together = rope->cos_sin(simdrope::Positions::per_token(ids.data(), axes, 1, kSeq), 1, kSeq);
+        REQUIRE(together.ok());
+        const simdrope_table& rows = together->view().table;
+        const float *cos = static_cast<const float*>(rows.cos), *sin = static_cast<const float*>(rows.sin);
+        for (int64_t s = 0; s < kSeq; ++s) {
+          simdrope::Positions token = simdrope::Positions::per_token(&ids[static_cast<size_t>(s)], axes, 1, 1);
+          token.axis_stride = kSeq;
+          const auto alone = rope->cos_sin(token, 1, 1);
+          REQUIRE(alone.ok());
+          INFO("axes ", axes, ", first ", first, ", token ", s);
+          CHECK(std::memcmp(cos + s * rows.row_stride, alone->view().table.cos, 12 * sizeof(float)) == 0);
+          CHECK(std::memcmp(sin + s * rows.row_stride, alone->view().table.sin, 12 * sizeof(float)) == 0);
+        }
+      });
+    }
+  }
+}
+
+TEST_CASE("sequences at one position get what each gets alone") {
+  constexpr int64_t kBatch = 100, kDim = 8;
+  simdrope::Config xpos(kDim);
+  xpos.xpos.scale_base = 512;
+  simdrope::Config temperature(kDim);
+  temperature.temperature = {0.1, 16, 0};
+  for (const simdrope::Config& config : {simdrope::Config(kDim), xpos, temperature}) {
+    const auto rope = simdrope::Rope::create(config);
+    REQUIRE(rope.ok());
+    const auto rows = rope->cos_sin({}, 1, 64);
+    REQUIRE(rows.ok());
+    simdrope_cos_sin table = *rows;
+    table.positions = simdrope::Positions(40);
+    const simdrope_cos_sin streamed = rope->stream(simdrope::Positions(40));
+    for (const simdrope_cos_sin& source : {streamed, table}) {
+      std::vector<float> q(kBatch * kDim, 0.75f), k(kBatch * kDim, 0.75f);
+      REQUIRE(simdrope::apply(source, simdrope::bshd(q.data(), kBatch, 1, 1, kDim),
+                              simdrope::bshd(k.data(), kBatch, 1, 1, kDim))
+                  .ok());
+      std::vector<float> one_q(kDim, 0.75f), one_k(kDim, 0.75f);
+      REQUIRE(simdrope::apply(source, simdrope::bshd(one_q.data(), 1, 1, 1, kDim),
+                              simdrope::bshd(one_k.data(), 1, 1, 1, kDim))
+                  .ok());
+      for (int64_t b = 0; b < kBatch; ++b) {
+        CHECK(std::memcmp(&q[static_cast<size_t>(b * kDim)], one_q.data(), kDim * sizeof(float)) == 0);
+        CHECK(std::memcmp(&k[static_cast<size_t>(b * kDim)], one_k.data(), kDim * sizeof(float)) == 0);
+      }
     }
   }
 }

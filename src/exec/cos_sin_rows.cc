@@ -15,7 +15,7 @@ namespace {
 constexpr double kTurnsPerRadian = 0.15915494309189533577;
 
 // Results of rows that are computed together stay in the first-level cache: 32 rows of 64 pairs are 16 KB.
-constexpr int64_t kMaxRowsTogether = 32;
+constexpr int64_t kMaxPairsTogether = 2048;
 
 // Of a block whose rows are read where they are.
 constexpr int64_t kTokensInPlace = 24;
@@ -66,60 +66,67 @@ struct Chunk {
   size_t pairs;
 };
 
-// One row, of several axes: each pair has its own, or is turned by all.
+PhaseRows RowsOf(const Chunk& c, int64_t position, int64_t rows, ptrdiff_t stride) {
+  return {c.rope.phase_step.get() + c.first,
+          c.rope.phase_rest.get() + c.first,
+          position,
+          RestPosition(position),
+          nullptr,
+          static_cast<size_t>(rows),
+          stride};
+}
+
+// Of several axes, of which each pair has one.
 SIMDROPE_NOINLINE void ComputePhasesOfAxes(const Kernels& kernels, const Chunk& c, const TokenPositions& tokens,
-                                           const Magnitude& magnitude, float* cos, float* sin) {
-  const simdrope_rope& rope = c.rope;
-  PhaseRows phases{rope.phase_step.get() + c.first, rope.phase_rest.get() + c.first, 0, 0, nullptr, nullptr, 1, 0};
-  int64_t position[kCosSinChunk];
-  double real_position[kCosSinChunk];
-  uint64_t sum[kCosSinChunk];
-  double sum_of_rests[kCosSinChunk];
-  if (rope.summed_axes > 1) {  // the phases themselves, times 1
-    std::fill_n(sum, kCosSinChunk, uint64_t{0});
-    std::fill_n(sum_of_rests, kCosSinChunk, 0.0);
-    const auto pairs = static_cast<size_t>(rope.window.pairs());
-    for (int32_t a = 0; a < rope.summed_axes; ++a) {
-      const int64_t on_axis = tokens.on_axis(a);
-      const size_t begin = static_cast<size_t>(a) * pairs + c.first;
-      for (size_t i = 0; i < c.pairs; ++i) {
-        sum[i] += static_cast<uint64_t>(on_axis) * rope.phase_step[begin + i];
-        sum_of_rests[i] += RestPosition(on_axis) * rope.phase_rest[begin + i];
-      }
-    }
-    phases.phase_step = sum;
-    phases.phase_rest = sum_of_rests;
-    phases.position = 1;
-    phases.real_position = 1;
-  } else {
-    int64_t on_axis[SIMDROPE_MAX_AXES];
-    for (int32_t a = 0; a < rope.axes; ++a) on_axis[a] = tokens.on_axis(a);
-    for (size_t i = 0; i < kCosSinChunk; ++i) {
-      position[i] = i < c.pairs ? on_axis[rope.pair_axis[c.first + i]] : 0;
-      real_position[i] = RestPosition(position[i]);
-    }
-    phases.pair_position = position;
-    phases.real_pair_position = real_position;
+                                           const Magnitude& magnitude, int64_t rows, ptrdiff_t stride, float* cos,
+                                           float* sin) {
+  int64_t position[SIMDROPE_MAX_AXES], to_next[SIMDROPE_MAX_AXES];
+  for (int32_t a = 0; a < c.rope.axes; ++a) {
+    position[a] = tokens.on_axis(a);
+    to_next[a] = rows > 1 ? tokens.ToNext(a) : 0;
   }
+  PairPositions pairs;
+  for (size_t i = 0; i < kCosSinChunk; ++i) {
+    const int32_t axis = i < c.pairs ? c.rope.pair_axis[c.first + i] : 0;
+    pairs.position[i] = position[axis];
+    pairs.real_position[i] = RestPosition(position[axis]);
+    pairs.to_next[i] = to_next[axis];
+    pairs.real_to_next[i] = static_cast<double>(to_next[axis]);
+  }
+  PhaseRows phases = RowsOf(c, 0, rows, stride);
+  phases.pairs = &pairs;
+  kernels.cos_sin_of_phases(phases, magnitude, c.pairs, cos, sin);
+}
+
+// One row, each pair turned by all axes: the phases are added up here, and taken at position 1.
+SIMDROPE_NOINLINE void ComputeSumsOfPhases(const Kernels& kernels, const Chunk& c, const TokenPositions& tokens,
+                                           const Magnitude& magnitude, float* cos, float* sin) {
+  uint64_t sum[kCosSinChunk] = {};
+  double sum_of_rests[kCosSinChunk] = {};
+  const auto pairs = static_cast<size_t>(c.rope.window.pairs());
+  for (int32_t a = 0; a < c.rope.summed_axes; ++a) {
+    const int64_t on_axis = tokens.on_axis(a);
+    const size_t begin = static_cast<size_t>(a) * pairs + c.first;
+    for (size_t i = 0; i < c.pairs; ++i) {
+      sum[i] += static_cast<uint64_t>(on_axis) * c.rope.phase_step[begin + i];
+      sum_of_rests[i] += RestPosition(on_axis) * c.rope.phase_rest[begin + i];
+    }
+  }
+  PhaseRows phases = RowsOf(c, 1, 1, 0);
+  phases.phase_step = sum;
+  phases.phase_rest = sum_of_rests;
   kernels.cos_sin_of_phases(phases, magnitude, c.pairs, cos, sin);
 }
 
 void ComputePhases(const Kernels& kernels, const Chunk& c, const TokenPositions& tokens, const Magnitude& magnitude,
                    int64_t rows, ptrdiff_t stride, float* cos, float* sin) {
-  if (c.rope.axes > 1) {
-    ComputePhasesOfAxes(kernels, c, tokens, magnitude, cos, sin);
-    return;
+  if (c.rope.summed_axes > 1) {
+    ComputeSumsOfPhases(kernels, c, tokens, magnitude, cos, sin);
+  } else if (c.rope.axes > 1) {
+    ComputePhasesOfAxes(kernels, c, tokens, magnitude, rows, stride, cos, sin);
+  } else {
+    kernels.cos_sin_of_phases(RowsOf(c, tokens.on_axis(0), rows, stride), magnitude, c.pairs, cos, sin);
   }
-  const int64_t first = tokens.on_axis(0);
-  const PhaseRows phases{c.rope.phase_step.get() + c.first,
-                         c.rope.phase_rest.get() + c.first,
-                         first,
-                         RestPosition(first),
-                         nullptr,
-                         nullptr,
-                         static_cast<size_t>(rows),
-                         stride};
-  kernels.cos_sin_of_phases(phases, magnitude, c.pairs, cos, sin);
 }
 
 SIMDROPE_NOINLINE void ComputeTurns(const Kernels& kernels, const Chunk& c, const double* on_axis,
@@ -168,11 +175,19 @@ float QueryScaleOf(const simdrope_rope& rope, const TokenPositions& tokens) {
 
 int64_t RowsTogether(const simdrope_rope& rope, const TokenPositions& tokens, int64_t most) {
   const bool are_phases = rope.precision == SIMDROPE_PRECISION_EXACT && !tokens.is_real();
-  if (!are_phases || rope.has_xpos() || rope.axes > 1) return 1;
-  most = tokens.CountUp(std::min(most, kMaxRowsTogether));
+  most = std::min<int64_t>(most, kMaxPairsTogether / std::max(1, rope.window.pairs()));
+  if (!are_phases || rope.has_xpos() || rope.summed_axes > 1 || most < 2) return 1;
+  if (rope.axes == 1 && tokens.ToNext(0) != 1) return 1;
+  most = tokens.CountAlike(rope.axes, most);
+  if (most < 2) return 1;
   // The part of the angle that is left out from kMaxRestPosition on is not to depend on where rows begin.
-  const int64_t first = tokens.on_axis(0);
-  return first >= -kMaxRestPosition && first <= kMaxRestPosition - most ? most : 1;
+  const auto has_rest = [](int64_t position) { return position >= -kMaxRestPosition && position <= kMaxRestPosition; };
+  for (int32_t a = 0; a < rope.axes; ++a) {
+    const int64_t first = tokens.on_axis(a);
+    const int64_t to_next = tokens.ToNext(a);
+    if (!has_rest(first) || !has_rest(to_next) || !has_rest(first + (most - 1) * to_next)) return 1;
+  }
+  return most;
 }
 
 void ComputeRows(const Kernels& kernels, const simdrope_rope& rope, const TokenPositions& tokens, Side side,
@@ -244,11 +259,13 @@ CosSinRows::CosSinRows(const Plan& plan, const simdrope_run& run, const simdrope
     for (int32_t i = 0; i < pairs_; ++i) axes_ = std::max(axes_, source_.pair_axis[i] + 1);
     if (axes_ > 1) has_identity_rows_ = true;
   }
+  has_one_row_ = plan.swapped && IsSharedByBatch(positions) && positions.cu_seqlens == nullptr &&
+                 (is_streamed() || (source_.table.batches == 1 && TableOf(Side::kKey).batches == 1));
   takes_no_scratch_ = TakeNoScratch();
 }
 
 int64_t CosSinRows::TokensInBlock(int64_t left) const {
-  if (left == 1 || pairs_ == 0) return std::min(left, kMaxTokensInBlock);
+  if (left == 1 || pairs_ == 0 || has_one_row_) return std::min(left, kMaxTokensInBlock);
   if (takes_no_scratch_) return std::min(left, kTokensInPlace);
   const int64_t floats = static_cast<int64_t>(scratch_floats_) - (gathers_ ? 2 * pairs_ : 0);
   return std::min<int64_t>({left, kMaxTokensInBlock, floats / (2 * columns_)});
@@ -415,11 +432,12 @@ CosSinBlock CosSinRows::For(const Operand& o) {
   const bool as_they_are = !is_scaled && plan_.magnitude == 1.0f && !plan_.inverse && !o.canonical_nans;
   if (as_they_are && FindInPlace(o.side, &block_)) return block_;
   const ptrdiff_t stride = 2 * columns_;
+  const int64_t count = has_one_row_ ? 1 : count_;
   int64_t together = 1;
-  for (int64_t t = 0; t < count_; t += together) {
+  for (int64_t t = 0; t < count; t += together) {
     float* own = scratch_ + stride * t;
     const float *cos, *sin;
-    together = Fetch(o.side, t, count_ - t, own, &cos, &sin);
+    together = Fetch(o.side, t, count - t, own, &cos, &sin);
     for (int64_t r = 0; r < together && !(as_they_are && cos == own); ++r) {
       if (action(t + r) == TokenAction::kRotate) {
         kernels_.scale_cos_sin(cos + r * stride, sin + r * stride, static_cast<size_t>(columns_), FactorOf(o, t + r),
@@ -427,7 +445,7 @@ CosSinBlock CosSinRows::For(const Operand& o) {
       }
     }
   }
-  block_ = {scratch_, scratch_ + columns_, stride};
+  block_ = {scratch_, scratch_ + columns_, has_one_row_ ? 0 : stride};
   return block_;
 }
 

@@ -104,6 +104,7 @@ class CosSinRows {
   bool scales_queries_ = false;
   bool rotates_all_ = true;
   bool takes_no_scratch_ = false;
+  bool has_one_row_ = false;  // for all tokens: one token a sequence, all at one position
   // What has no row is turned by an angle of 0, not copied: pairs may have axes of their own, or
   // another place to go to.
   bool has_identity_rows_ = false;

@@ -1,8 +1,16 @@
 #include "exec/positions.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace simdrope::impl {
+namespace {
+
+int64_t Difference(int64_t a, int64_t b) {  // modulo 2^64
+  return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
+}
+
+}  // namespace
 
 bool IsPaddingAt(const simdrope_positions& p, int64_t b, int64_t s) {
   if (!p.padding || p.ids == nullptr) return false;
@@ -14,13 +22,27 @@ bool IsSharedByBatch(const simdrope_positions& p) {
   return p.offsets == nullptr && (p.ids == nullptr || p.ids_batch == 1);
 }
 
-int64_t TokenPositions::CountUp(int64_t most) const {
+int64_t TokenPositions::ToNext(int32_t axis) const {
+  if (p_->ids == nullptr && p_->cu_seqlens == nullptr) return 1;
+  TokenPositions next = *this;
+  next.MoveTo(batch_, token_ + 1);
+  return Difference(next.on_axis(axis), on_axis(axis));
+}
+
+int64_t TokenPositions::CountAlike(int32_t axes, int64_t most) const {
   if (p_->ids == nullptr && p_->cu_seqlens == nullptr) return most;
   TokenPositions token = *this;
-  for (int64_t run = 1; run < most; ++run) {
-    const int64_t before = token.on_axis(0);
-    token.MoveTo(batch_, token_ + run);
-    if (before == INT64_MAX || token.on_axis(0) != before + 1) return run;
+  int64_t to_next[SIMDROPE_MAX_AXES], last[SIMDROPE_MAX_AXES];
+  for (int32_t a = 0; a < axes; ++a) {
+    to_next[a] = ToNext(a);
+    last[a] = on_axis(a);
+  }
+  for (int64_t count = 1; count < most; ++count) {
+    token.MoveTo(batch_, token_ + count);
+    for (int32_t a = 0; a < axes; ++a) {
+      const int64_t before = std::exchange(last[a], token.on_axis(a));
+      if (Difference(last[a], before) != to_next[a]) return count;
+    }
   }
   return most;
 }

@@ -44,9 +44,11 @@ class TokenPositions {
   // With integer ids, or none.
   int64_t on_axis(int32_t axis) const { return base_ + (p_->ids == nullptr ? in_sequence_ : IdOnAxis(axis)); }
   double real_on_axis(int32_t axis) const;  // of any kind
-  // How many tokens from here on, `most` of this batch entry at most, have integer positions that count
-  // up by one on the first axis.
-  int64_t CountUp(int64_t most) const;
+  // From here to the next token of the batch entry: what is added to the integer position, modulo 2^64.
+  int64_t ToNext(int32_t axis) const;
+  // How many tokens from here on, `most` of this batch entry at most, differ from one to the next by ToNext on each of
+  // `axes` axes. `most` is above 1.
+  int64_t CountAlike(int32_t axes, int64_t most) const;
 
  private:
   void FindSequence();

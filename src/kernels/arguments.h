@@ -53,8 +53,16 @@ struct OutputLayout {
 // readable up to a multiple of kPairPadding of them (angle/phase.h).
 inline constexpr size_t kCosSinChunk = 64;
 
-// The phases of `rows` rows, at `position` and, one by one, the positions after it; or of one row, pair i at
-// pair_position[i] if that is not NULL.
+// Where each pair has a position of its own: that of the first row, and what is added to it for each row after.
+struct PairPositions {
+  int64_t position[kCosSinChunk];
+  double real_position[kCosSinChunk];
+  int64_t to_next[kCosSinChunk];
+  double real_to_next[kCosSinChunk];
+};
+
+// The phases of `rows` rows, at `position` and, one by one, the positions after it; or as `pairs` says, unless that is
+// NULL.
 // In units of 2^-64 turn, the integer position times phase_step[i] wraps modulo a turn exactly; the real
 // one times phase_rest[i] makes good what the step's rounding left out.
 struct PhaseRows {
@@ -62,8 +70,7 @@ struct PhaseRows {
   const double* phase_rest;
   int64_t position;
   double real_position;
-  const int64_t* pair_position;
-  const double* real_pair_position;
+  const PairPositions* pairs;
   size_t rows;
   ptrdiff_t stride;  // from a row's results to the next one's
 };

@@ -21,12 +21,12 @@ namespace HWY_NAMESPACE {
 template <class D>
 using DU64 = hn::RebindToUnsigned<D>;
 
-// Phases are in units of 2^-64 turn, in two parts: a multiple of a quarter turn in the top two bits of an
-// integer whose other bits do not count, and x within an eighth of a turn, give or take a rounding.
+// An angle is in two parts: a multiple of a quarter turn, in the top two bits of an integer whose other bits do not
+// count, and x, in units of 2^-66 turn, within an eighth of a turn, give or take a rounding.
 template <class D>
 using Quarter = f64::Vec<DU64<D>>;
 
-inline constexpr double kTurn = 0x1p64;
+inline constexpr double kTurn = 0x1p66;
 inline constexpr double kRadian = 0x1.921fb54442d18p+2 / kTurn;
 template <int n>  // its n-th power
 inline constexpr double kRadianTo = kRadian* kRadianTo<n - 1>;
@@ -80,33 +80,15 @@ HWY_INLINE void CosSinOf(D d, Quarter<D> quarter, V x, V& cos, V& sin) {
   cos = f64::Xor(f64::IfThenElse(swap, sin_x, cos_x), cos_sign);
 }
 
+// Of a phase in units of 2^-64 turn: what is left of it when its two top bits are shifted out is signed, and in the
+// unit of x. So is what real_position and phase_rest add.
 template <class D, class V = f64::Vec<D>>
 HWY_INLINE void ReducePhase(D d, Quarter<D> phase, V real_position, V phase_rest, Quarter<D>& quarter, V& x) {
   const DU64<D> du;
   const hn::RebindToSigned<D> di;
   quarter = f64::Add(phase, f64::Set(du, uint64_t{1} << 61));
-  const auto whole = f64::And(quarter, f64::Set(du, uint64_t{3} << 62));
-  x = f64::MulAdd(real_position, phase_rest, f64::ConvertTo(d, f64::BitCast(di, f64::Sub(phase, whole))));
+  x = f64::MulAdd(real_position, phase_rest, f64::ConvertTo(d, f64::BitCast(di, f64::ShiftLeft<2>(phase))));
 }
-
-struct OfPhases {
-  const PhaseRows& rows;
-  uint64_t* phases;  // keeps them for NextRow
-  template <class D>
-  HWY_INLINE void operator()(D d, size_t i, Quarter<D>& quarter, f64::Vec<D>& x) const {
-    const DU64<D> du;
-    const hn::RebindToSigned<D> di;
-    auto position = f64::Set(du, static_cast<uint64_t>(rows.position));
-    auto real_position = f64::Set(d, rows.real_position);
-    if (rows.pair_position != nullptr) {
-      position = f64::BitCast(du, f64::LoadU(di, rows.pair_position + i));
-      real_position = f64::LoadU(d, rows.real_pair_position + i);
-    }
-    const auto phase = f64::Mul(position, f64::LoadU(du, rows.phase_step + i));
-    f64::StoreU(phase, du, phases + i);
-    ReducePhase(d, phase, real_position, f64::LoadU(d, rows.phase_rest + i), quarter, x);
-  }
-};
 
 struct OfTurns {
   const double* turns;  // below 2^49
@@ -139,74 +121,96 @@ struct OfRadians {
   }
 };
 
-// Whole vectors; the last one by way of a buffer where the row ends within it, so that there is one copy of the code.
-// What the sources read is there up to a multiple of kMaxDoubles.
-template <class Source>
-HWY_INLINE void CosSinRow(const Source& source, Magnitude magnitude, size_t pairs, float* cos, float* sin) {
-  const hn::CappedTag<double, kMaxDoubles> d;
-  const hn::Rebind<float, decltype(d)> d32;
-  const size_t lanes = hn::Lanes(d);
+// What the sources read is there up to a multiple of kMaxDoubles pairs.
+template <class D>
+HWY_INLINE f64::Vec<D> MagnitudeAt(D d, const Magnitude& magnitude, size_t i) {
   const auto factor = f64::Set(d, magnitude.factor);
-  for (size_t i = 0; i < pairs; i += lanes) {
-    Quarter<decltype(d)> quarter;
-    f64::Vec<decltype(d)> x, cos_x, sin_x;
-    source(d, i, quarter, x);
-    CosSinOf(d, quarter, x, cos_x, sin_x);
-    auto m = factor;  // a factor of 1 changes no bit
-    if (magnitude.pair_factor != nullptr) m = f64::Mul(m, f64::LoadU(d, magnitude.pair_factor + i));
-    const auto cos_rounded = f64::DemoteTo(d32, f64::Mul(cos_x, m));
-    const auto sin_rounded = f64::DemoteTo(d32, f64::Mul(sin_x, m));
-    if (i + lanes <= pairs) {
-      f64::StoreU(cos_rounded, d32, cos + i);
-      f64::StoreU(sin_rounded, d32, sin + i);
-    } else {
-      alignas(64) float last[2][kMaxDoubles];
-      f64::StoreU(cos_rounded, d32, last[0]);
-      f64::StoreU(sin_rounded, d32, last[1]);
-      std::memcpy(cos + i, last[0], (pairs - i) * sizeof(float));
-      std::memcpy(sin + i, last[1], (pairs - i) * sizeof(float));
+  return magnitude.pair_factor != nullptr ? f64::Mul(factor, f64::LoadU(d, magnitude.pair_factor + i)) : factor;
+}
+
+// The first `count` of less than 2 * kPart values. No loop and no memcpy of an unknown size: GCC would call a function,
+// and load all constants again after it.
+template <size_t kPart>
+HWY_INLINE void CopyPart(const float* from, size_t count, float* to) {
+  if constexpr (kPart > 0) {
+    if ((count & kPart) != 0) {
+      std::memcpy(to, from, kPart * sizeof(float));
+      from += kPart;
+      to += kPart;
     }
+    CopyPart<kPart / 2>(from, count, to);
   }
 }
 
-// The row after the one that `phases` are of, of whole vectors: an addition takes the place of the product.
-HWY_INLINE void NextRow(const PhaseRows& rows, double real_position, double magnitude, size_t pairs, uint64_t* phases,
-                        float* cos, float* sin) {
-  const hn::CappedTag<double, kMaxDoubles> d;
-  const DU64<decltype(d)> du;
-  const hn::Rebind<float, decltype(d)> d32;
-  const auto real = f64::Set(d, real_position);
-  const auto factor = f64::Set(d, magnitude);
-  for (size_t i = 0; i < pairs; i += hn::Lanes(d)) {
-    Quarter<decltype(d)> quarter;
-    f64::Vec<decltype(d)> x, cos_x, sin_x;
-    const auto phase = f64::Add(f64::LoadU(du, phases + i), f64::LoadU(du, rows.phase_step + i));
-    f64::StoreU(phase, du, phases + i);
-    ReducePhase(d, phase, real, f64::LoadU(d, rows.phase_rest + i), quarter, x);
-    CosSinOf(d, quarter, x, cos_x, sin_x);
-    f64::StoreU(f64::DemoteTo(d32, f64::Mul(cos_x, factor)), d32, cos + i);
-    f64::StoreU(f64::DemoteTo(d32, f64::Mul(sin_x, factor)), d32, sin + i);
+// cos and sin of a vector of pairs, of which `left` remain in the row; the last ones by way of a buffer where the row
+// ends within a vector, so that there is one copy of the code. A magnitude of 1 changes no bit.
+template <class D>
+HWY_INLINE void StoreCosSin(D d, Quarter<D> quarter, f64::Vec<D> x, f64::Vec<D> magnitude, size_t left, float* cos,
+                            float* sin) {
+  const hn::Rebind<float, D> d32;
+  f64::Vec<D> cos_x, sin_x;
+  CosSinOf(d, quarter, x, cos_x, sin_x);
+  const auto cos_rounded = f64::DemoteTo(d32, f64::Mul(cos_x, magnitude));
+  const auto sin_rounded = f64::DemoteTo(d32, f64::Mul(sin_x, magnitude));
+  if (hn::Lanes(d) <= left) {
+    f64::StoreU(cos_rounded, d32, cos);
+    f64::StoreU(sin_rounded, d32, sin);
+  } else {
+    alignas(64) float last[2][kMaxDoubles];
+    f64::StoreU(cos_rounded, d32, last[0]);
+    f64::StoreU(sin_rounded, d32, last[1]);
+    CopyPart<kMaxDoubles / 2>(last[0], left, cos);
+    CopyPart<kMaxDoubles / 2>(last[1], left, sin);
   }
 }
 
+// Rows inside pairs: a phase and its step stay in registers, and an addition a row takes the place of the product.
 inline void CosSinOfPhases(const PhaseRows& rows, Magnitude magnitude, size_t pairs, float* cos, float* sin) {
   HWY_DASSERT(pairs <= kCosSinChunk);
-  HWY_DASSERT(rows.rows == 1 || (rows.pair_position == nullptr && magnitude.pair_factor == nullptr));
-  const bool is_whole = pairs % hn::Lanes(hn::CappedTag<double, kMaxDoubles>()) == 0;
-  alignas(64) uint64_t phases[kCosSinChunk];
-  PhaseRows row = rows;
-  for (size_t r = 0; r < rows.rows; ++r) {
-    if (r > 0) {
-      ++row.position;
-      row.real_position += 1.0;
-      cos += rows.stride;
-      sin += rows.stride;
+  HWY_DASSERT(rows.rows == 1 || magnitude.pair_factor == nullptr);
+  const hn::CappedTag<double, kMaxDoubles> d;
+  const DU64<decltype(d)> du;
+  const hn::RebindToSigned<decltype(d)> di;
+  const ptrdiff_t stride = rows.stride;
+  for (size_t i = 0; i < pairs; i += hn::Lanes(d)) {
+    const auto step = f64::LoadU(du, rows.phase_step + i);
+    const auto rest = f64::Mul(f64::LoadU(d, rows.phase_rest + i), f64::Set(d, 4.0));
+    auto position = f64::Set(du, static_cast<uint64_t>(rows.position));
+    auto real_position = f64::Set(d, rows.real_position);
+    auto phase_to_next = step;
+    auto real_to_next = f64::Set(d, 1.0);
+    if (rows.pairs != nullptr) {
+      position = f64::BitCast(du, f64::LoadU(di, rows.pairs->position + i));
+      real_position = f64::LoadU(d, rows.pairs->real_position + i);
+      phase_to_next = f64::Mul(step, f64::BitCast(du, f64::LoadU(di, rows.pairs->to_next + i)));
+      real_to_next = f64::LoadU(d, rows.pairs->real_to_next + i);
     }
-    if (r > 0 && is_whole) {
-      NextRow(rows, row.real_position, magnitude.factor, pairs, phases, cos, sin);
-    } else {
-      CosSinRow(OfPhases{row, phases}, magnitude, pairs, cos, sin);
-    }
+    auto phase = f64::Mul(position, step);
+    const auto factor = MagnitudeAt(d, magnitude, i);
+    float* row_cos = cos + i;
+    float* row_sin = sin + i;
+    size_t left = rows.rows;
+    do {
+      Quarter<decltype(d)> quarter;
+      f64::Vec<decltype(d)> x;
+      ReducePhase(d, phase, real_position, rest, quarter, x);
+      StoreCosSin(d, quarter, x, factor, pairs - i, row_cos, row_sin);
+      phase = f64::Add(phase, phase_to_next);
+      real_position = f64::Add(real_position, real_to_next);
+      row_cos += stride;
+      row_sin += stride;
+    } while (--left != 0);
+  }
+}
+
+template <class Source>
+HWY_INLINE void CosSinRow(const Source& source, const Magnitude& magnitude, size_t pairs, float* cos, float* sin) {
+  const hn::CappedTag<double, kMaxDoubles> d;
+  for (size_t i = 0; i < pairs; i += hn::Lanes(d)) {
+    Quarter<decltype(d)> quarter;
+    f64::Vec<decltype(d)> x;
+    source(d, i, quarter, x);
+    StoreCosSin(d, quarter, x, MagnitudeAt(d, magnitude, i), pairs - i, cos + i, sin + i);
   }
 }
 inline void CosSinOfTurns(const double* turns, Magnitude magnitude, size_t pairs, float* cos, float* sin) {
