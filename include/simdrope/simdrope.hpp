@@ -250,7 +250,9 @@ inline Tensor with_scales(Tensor tensor, float* scale, float* zero_point = nullp
 
 struct QKV : simdrope_qkv {
   QKV() : simdrope_qkv(SIMDROPE_QKV_INIT) {}
-  QKV(const Tensor& q, const Tensor& k = {}, const Tensor& v = {}) : simdrope_qkv{q, k, v} {}
+  QKV(const Tensor& q) : simdrope_qkv{q, SIMDROPE_TENSOR_INIT, SIMDROPE_TENSOR_INIT} {}
+  QKV(const Tensor& q, const Tensor& k) : simdrope_qkv{q, k, SIMDROPE_TENSOR_INIT} {}
+  QKV(const Tensor& q, const Tensor& k, const Tensor& v) : simdrope_qkv{q, k, v} {}
 };
 
 // Packed heads of any layout: the first q_heads are Q, then k_heads of K, then as many of V.

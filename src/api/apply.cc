@@ -37,7 +37,7 @@ simdrope_status simdrope_apply(const simdrope_cos_sin* cos_sin, const simdrope_q
   SIMDROPE_TRY(CheckArguments(cos_sin, in, out, options, &checked));
   OneToken one;
   if (MakeOneToken(checked, &one) &&
-      RunOneToken(one, cos_sin->positions.start, cos_sin->table.cos, cos_sin->table.sin)) {
+      RunOneToken(&one, cos_sin->positions.start, cos_sin->table.cos, cos_sin->table.sin)) {
     return SIMDROPE_OK;
   }
   return RunOnce(checked);

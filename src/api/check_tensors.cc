@@ -43,11 +43,14 @@ View ViewOfScales(const char* name, const simdrope_tensor& t, const float* data)
            {"head", t.heads, bytes(s.head_stride)}}};
 }
 
-inline View ViewOfTable(const char* name, const simdrope_table& t, const void* data) {
+// Elements from the first column of a row to its last.
+int64_t RunOf(const simdrope_table& t) { return (std::max(t.columns, 1) - 1) * t.column_stride + 1; }
+
+View ViewOfTable(const char* name, const simdrope_table& t, const void* data) {
   const int64_t size = SizeOf(t.format);
   return {name,
           static_cast<const char*>(data),
-          size * ((std::max(t.columns, 1) - 1) * t.column_stride + 1),
+          size * RunOf(t),
           {{"batch", t.batches, size * t.batch_stride},
            {"row", t.rows, size * t.row_stride},
            {"head", std::max<int64_t>(t.heads, 1), size * t.head_stride}}};
@@ -130,18 +133,39 @@ Interval IntervalOf(const View& v) {
   return {base - static_cast<uintptr_t>(all.before), base + static_cast<uintptr_t>(all.after)};
 }
 
-// The same as IntervalOf(ViewOf(name, t)), for the many calls whose intervals are apart.
+// The same of what has not been made into a View, for the many calls whose intervals are apart: `run` elements,
+// repeated along axes.
+class Reach {
+ public:
+  explicit Reach(int64_t run) : after_(run) {}
+  void Add(int64_t size, int64_t stride) {
+    if (size > 1) (stride < 0 ? before_ : after_) += (size - 1) * std::llabs(stride);
+  }
+  Interval From(const void* data, simdrope_format format) const {
+    const auto base = reinterpret_cast<uintptr_t>(data);
+    return {base - static_cast<uintptr_t>(BytesOf(format, before_)),
+            base + static_cast<uintptr_t>(BytesOf(format, after_))};
+  }
+
+ private:
+  int64_t before_ = 0;
+  int64_t after_;
+};
+
 Interval IntervalOf(const simdrope_tensor& t) {
-  int64_t before = 0, after = t.head_dim;
-  const auto add = [&](int64_t size, int64_t stride) {
-    if (size > 1) (stride < 0 ? before : after) += (size - 1) * std::llabs(stride);
-  };
-  add(t.batch, t.batch_stride);
-  add(t.seq, t.seq_stride);
-  add(t.heads, t.head_stride);
-  const auto base = reinterpret_cast<uintptr_t>(t.data);
-  return {base - static_cast<uintptr_t>(BytesOf(t.format, before)),
-          base + static_cast<uintptr_t>(BytesOf(t.format, after))};
+  Reach reach(t.head_dim);
+  reach.Add(t.batch, t.batch_stride);
+  reach.Add(t.seq, t.seq_stride);
+  reach.Add(t.heads, t.head_stride);
+  return reach.From(t.data, t.format);
+}
+
+Interval IntervalOf(const simdrope_table& t, const void* data) {
+  Reach reach(RunOf(t));
+  reach.Add(t.batches, t.batch_stride);
+  reach.Add(t.rows, t.row_stride);
+  reach.Add(t.heads, t.head_stride);
+  return reach.From(data, t.format);
 }
 
 bool IsDisjoint(const View& a, const Interval& a_all, const View& b, const Interval& b_all) {
@@ -418,13 +442,24 @@ simdrope_status CheckDisjoint(const char* a_name, const simdrope_tensor& a, cons
 
 namespace {
 
-// All that a call writes, and all that it reads elsewhere. A tensor's view is made where its interval meets another.
+// All that a call writes, and all that it reads elsewhere. A tensor's view, and a table's, is made where its interval
+// meets another.
 class Views {
  public:
-  void AddOutput(const char* name, const simdrope_tensor& t) { Add(name, t, true); }
-  void AddInput(const char* name, const simdrope_tensor& t) { Add(name, t, false); }
-  void AddOutput(const View& v) { Add(v, true); }
-  void AddInput(const View& v) { Add(v, false); }
+  void AddOutput(const char* name, const simdrope_tensor& t) { Next(name, IntervalOf(t), true).tensor = &t; }
+  void AddInput(const char* name, const simdrope_tensor& t) { Next(name, IntervalOf(t), false).tensor = &t; }
+  void AddOutput(const View& v) {
+    if (!IsEmptyView(v)) Next(v.name, IntervalOf(v), true).view = v;
+  }
+  void AddTable(const char* name, const simdrope_table& t) {
+    if (t.batches == 0 || t.rows == 0) return;
+    for (const void* data : {t.cos, t.sin}) {
+      if (data == nullptr) continue;
+      Item& item = Next(name, IntervalOf(t, data), false);
+      item.table = &t;
+      item.view.base = static_cast<const char*>(data);
+    }
+  }
 
   simdrope_status Check() const {
     for (int i = 0; i < count_; ++i) {
@@ -442,31 +477,27 @@ class Views {
  private:
   struct Item {
     const char* name;
-    const simdrope_tensor* tensor;  // NULL: view
     Interval all;
     bool is_output;
-    View view;
+    const simdrope_tensor* tensor;
+    const simdrope_table* table;
+    View view;  // of neither; of a table only the base
   };
 
   static View ViewOfItem(const Item& item) {
-    return item.tensor != nullptr ? ViewOf(item.name, *item.tensor) : item.view;
+    if (item.tensor != nullptr) return ViewOf(item.name, *item.tensor);
+    if (item.table != nullptr) return ViewOfTable(item.name, *item.table, item.view.base);
+    return item.view;
   }
 
-  void Add(const char* name, const simdrope_tensor& t, bool is_output) {
+  Item& Next(const char* name, const Interval& all, bool is_output) {
     Item& item = items_[count_++];
     item.name = name;
-    item.tensor = &t;
-    item.all = IntervalOf(t);
+    item.all = all;
     item.is_output = is_output;
-  }
-  void Add(const View& v, bool is_output) {
-    if (IsEmptyView(v)) return;
-    Item& item = items_[count_++];
-    item.name = v.name;
     item.tensor = nullptr;
-    item.all = IntervalOf(v);
-    item.is_output = is_output;
-    item.view = v;
+    item.table = nullptr;
+    return item;
   }
 
   // Three operands in and out, with scales and zero points, and two tables.
@@ -491,12 +522,8 @@ simdrope_status CheckOverlap(const simdrope_cos_sin* cos_sin, const simdrope_qkv
     if (IsPresent(in) && !in_place && !IsEmpty(in)) views.AddInput(operand.in_name, in);
   }
   if (cos_sin != nullptr && cos_sin->source != SIMDROPE_STREAMED) {
-    views.AddInput(ViewOfTable("cos_sin.table", cos_sin->table, cos_sin->table.cos));
-    views.AddInput(ViewOfTable("cos_sin.table", cos_sin->table, cos_sin->table.sin));
-    if (cos_sin->key_table.cos != nullptr) {
-      views.AddInput(ViewOfTable("cos_sin.key_table", cos_sin->key_table, cos_sin->key_table.cos));
-      views.AddInput(ViewOfTable("cos_sin.key_table", cos_sin->key_table, cos_sin->key_table.sin));
-    }
+    views.AddTable("cos_sin.table", cos_sin->table);
+    if (cos_sin->key_table.cos != nullptr) views.AddTable("cos_sin.key_table", cos_sin->key_table);
   }
   return views.Check();
 }

@@ -119,7 +119,6 @@ simdrope_status CheckArguments(const simdrope_cos_sin* cos_sin, const simdrope_q
   if (IsPresent(in->q) || IsPresent(in->k)) SIMDROPE_TRY(CheckPointer("cos_sin", cos_sin));
   SIMDROPE_TRY(CheckOperands(*a.in, *a.out, a.options->key_positions != nullptr, &a.shape));
   SIMDROPE_TRY(CheckOptions(*a.options, a.shape->head_dim));
-  a.window = {};
   a.output_pairing = SIMDROPE_HALF;
   if (cos_sin != nullptr) {
     SIMDROPE_TRY(FindWindow(*cos_sin, a.shape->head_dim, &a.window));

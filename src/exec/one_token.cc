@@ -40,19 +40,22 @@ bool Add(const simdrope_tensor& in, const simdrope_tensor& out, const simdrope_s
   // A caller's rows may hold any NaN: see StraightCall.
   if (one->cos_sin->source == SIMDROPE_TABLE && format == SIMDROPE_BF16) return false;
   const ptrdiff_t size = SizeOf(format);
-  if (in.heads > kWakingBytes / (size * in.head_dim)) return false;
+  if (size * in.heads * in.head_dim > kWakingBytes) return false;
   OneToken::Operand& o = one->operands[one->count++];
   o.pointers = pointers;
   o.rotate = one->kernels->rotate[format][window.pairing];
-  o.call = {};
-  o.call.in = in.data;
-  o.call.out = out.data;
-  o.call.in_head_stride = HeadStrideOf(in) * size;
-  o.call.out_head_stride = HeadStrideOf(out) * size;
-  o.call.split = window.split;
-  o.call.tokens = 1;
-  o.call.heads = static_cast<size_t>(in.heads);
-  o.call.pairs = static_cast<size_t>(one->pairs);
+  StraightCall& call = o.call;  // each field by itself: GCC clears a whole struct by a slow string instruction
+  call.in = in.data;
+  call.out = out.data;
+  call.in_head_stride = HeadStrideOf(in) * size;
+  call.out_head_stride = HeadStrideOf(out) * size;
+  call.in_token_stride = call.out_token_stride = call.cos_sin_stride = 0;
+  call.split = window.split;
+  call.tokens = 1;
+  call.heads = static_cast<size_t>(in.heads);
+  call.pairs = static_cast<size_t>(one->pairs);
+  call.prefetch_near = call.prefetch_far = 0;
+  call.non_temporal = false;
   return true;
 }
 
@@ -76,29 +79,29 @@ bool MakeOneToken(const Kernels& kernels, const simdrope_cos_sin& cos_sin, const
          Add(in.k, out.k, options.k, window, &simdrope_run::k, one);
 }
 
-bool RunOneToken(const OneToken& one, int64_t position, const void* cos, const void* sin) {
-  const simdrope_cos_sin& source = *one.cos_sin;
+bool RunOneToken(OneToken* one, int64_t position, const void* cos, const void* sin) {
+  const simdrope_cos_sin& source = *one->cos_sin;
   const bool is_streamed = source.source == SIMDROPE_STREAMED;
   if (!is_streamed && (position < 0 || position >= source.table.rows)) return false;
   const DefaultFloatingPoint mode;
   alignas(64) float scratch[2 * SIMDROPE_MAX_PAIRS];
   const float* row_cos = scratch;
-  const float* row_sin = scratch + one.pairs;
+  const float* row_sin = scratch + one->pairs;
   if (is_streamed) {
     simdrope_positions positions = source.positions;
     positions.start = position;
     TokenPositions token(positions);
     token.MoveTo(0, 0);
-    ComputeRows(*one.kernels, *source.rope, token, Side::kQuery, 1, 0, scratch, scratch + one.pairs);
+    ComputeRows(*one->kernels, *source.rope, token, Side::kQuery, 1, 0, scratch, scratch + one->pairs);
   } else {
     row_cos = static_cast<const float*>(cos) + position * source.table.row_stride;
     row_sin = static_cast<const float*>(sin) + position * source.table.row_stride;
   }
-  for (int i = 0; i < one.count; ++i) {
-    StraightCall call = one.operands[i].call;
-    call.cos = row_cos;
-    call.sin = row_sin;
-    one.operands[i].rotate(call);
+  for (int i = 0; i < one->count; ++i) {
+    OneToken::Operand& o = one->operands[i];
+    o.call.cos = row_cos;
+    o.call.sin = row_sin;
+    o.rotate(o.call);
   }
   return true;
 }
@@ -117,7 +120,7 @@ bool RunOneToken(const OneToken& one, const simdrope_run& run) {
     with_pointers.operands[i].call.in = p.in;
     with_pointers.operands[i].call.out = p.out;
   }
-  return RunOneToken(with_pointers, run.start, run.cos, run.sin);
+  return RunOneToken(&with_pointers, run.start, run.cos, run.sin);
 }
 
 }  // namespace simdrope::impl

@@ -17,7 +17,7 @@ struct OneToken {
   struct Operand {
     simdrope_operand simdrope_run::*pointers;
     StraightFunction rotate;
-    StraightCall call;  // but for the row
+    StraightCall call;  // but for the row, which RunOneToken sets
   } operands[2];
 };
 
@@ -28,7 +28,7 @@ bool MakeOneToken(const Kernels& kernels, const simdrope_cos_sin& cos_sin, const
 
 // Whether the call was run, at `position` by the table's `cos` and `sin` (streamed: not looked at). If not, nothing has
 // been written, and a plan says why.
-bool RunOneToken(const OneToken& one, int64_t position, const void* cos, const void* sin);
+bool RunOneToken(OneToken* one, int64_t position, const void* cos, const void* sin);
 
 // The same with the pointers of a run.
 bool RunOneToken(const OneToken& one, const simdrope_run& run);
