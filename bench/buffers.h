@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "numbers.h"
+#include "reference/formats.h"
 
 namespace simdrope::bench {
 
@@ -54,6 +54,14 @@ class Buffer {
   size_t mapped_ = 0;
 };
 
+// value(i), rounded to `format`, for each element i.
+template <class Value>
+void StoreAll(void* data, Format format, int64_t elements, const Value& value) {
+  for (int64_t i = 0; i < elements; ++i) {
+    reference::Store(static_cast<double>(value(i)), format, static_cast<char*>(data) + size_of(format, i));
+  }
+}
+
 // Normally distributed values, rounded to `format`; element i of a tensor holds value i modulo a prime,
 // so that neighbouring tokens and heads never hold the same ones.
 class Activations {
@@ -63,10 +71,12 @@ class Activations {
   explicit Activations(Format format) : format_(format), block_(kPeriod * size_of(format)) {
     std::mt19937 random(20240521);
     std::normal_distribution<float> normal(0.0f, 1.0f);
-    for (int64_t i = 0; i < kPeriod; ++i) Store(block_.data(), format, i, normal(random));
+    StoreAll(block_.data(), format, kPeriod, [&](int64_t) { return normal(random); });
   }
 
-  double operator[](int64_t index) const { return Load(block_.data(), format_, index % kPeriod); }
+  double operator[](int64_t index) const {
+    return reference::Load(block_.data() + size_of(format_, index % kPeriod), format_);
+  }
 
   void Fill(char* data, int64_t elements) const {
     const int64_t size = size_of(format_);

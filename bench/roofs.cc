@@ -31,8 +31,8 @@ void ConvertPlain(const Span& s) {
   for (int64_t r = 0; r < s.count; ++r) {
     auto* data = reinterpret_cast<uint16_t*>(s.out + r * s.stride);
     for (int64_t i = 0; i < s.bytes / 2; ++i) {
-      const float value = std::bit_cast<float>(uint32_t{data[i]} << 16) * factor;
-      data[i] = ToBf16(value);
+      const auto bits = std::bit_cast<uint32_t>(std::bit_cast<float>(uint32_t{data[i]} << 16) * factor);
+      data[i] = static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
     }
   }
 }

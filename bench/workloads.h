@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "reference/formats.h"
+
 namespace simdrope::bench {
 
 enum class Layout { kBSHD, kBHSD };
@@ -84,7 +86,7 @@ struct Case {
   }
 };
 
-inline const char* NameOf(Format format) { return format == f32 ? "f32" : format == f16 ? "f16" : "bf16"; }
+using reference::NameOf;  // of a Format
 inline const char* NameOf(Pairing pairing) { return pairing == half ? "half" : "interleaved"; }
 inline const char* NameOf(Mode mode) { return mode == Mode::kInPlace ? "inplace" : "outofplace"; }
 

@@ -72,9 +72,8 @@ ChainStage::ChainStage(const ChainCase& c) : activations_(c.formats.in) {
 
   const int64_t weight_bytes = size_of(c.formats.in, Layer::kHeadDim);
   weights_.resize(static_cast<size_t>(2 * weight_bytes));
-  for (int64_t i = 0; i < 2 * Layer::kHeadDim; ++i) {
-    Store(weights_.data(), c.formats.in, i, 0.5f + 0.0625f * static_cast<float>(i % 16));
-  }
+  StoreAll(weights_.data(), c.formats.in, 2 * Layer::kHeadDim,
+           [](int64_t i) { return 0.5 + 0.0625 * static_cast<double>(i % 16); });
   job_.q_weight = weights_.data();
   job_.k_weight = weights_.data() + weight_bytes;
 }

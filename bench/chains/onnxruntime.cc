@@ -29,10 +29,8 @@ class OnnxRuntimeChain : public ChainImplementation {
     const int64_t entries = job.c.tokens * Layer::kPairs;
     cos_.resize(static_cast<size_t>(size_of(format, entries)));
     sin_.resize(cos_.size());
-    for (int64_t i = 0; i < entries; ++i) {
-      Store(cos_.data(), format, i, job.cos[i]);
-      Store(sin_.data(), format, i, job.sin[i]);
-    }
+    StoreAll(cos_.data(), format, entries, [&](int64_t i) { return job.cos[i]; });
+    StoreAll(sin_.data(), format, entries, [&](int64_t i) { return job.sin[i]; });
     ids_.resize(static_cast<size_t>(job.c.tokens));
     for (int64_t t = 0; t < job.c.tokens; ++t) ids_[static_cast<size_t>(t)] = t;
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "../check.h"
 #include "../job.h"
-#include "../reference.h"
 
 namespace simdrope::bench {
 

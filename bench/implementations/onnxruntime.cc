@@ -36,10 +36,8 @@ class OnnxRuntime : public Implementation {
     const size_t table_bytes = static_cast<size_t>(tokens * pairs) * size_of(format_);
     cos_.resize(table_bytes);
     sin_.resize(table_bytes);
-    for (int64_t i = 0; i < tokens * pairs; ++i) {
-      Store(cos_.data(), format_, i, job.cos[i]);
-      Store(sin_.data(), format_, i, job.sin[i]);
-    }
+    StoreAll(cos_.data(), format_, tokens * pairs, [&](int64_t i) { return job.cos[i]; });
+    StoreAll(sin_.data(), format_, tokens * pairs, [&](int64_t i) { return job.sin[i]; });
     // The tables hold a row for each token of the step, in order.
     ids_.resize(tokens);
     for (int64_t t = 0; t < tokens; ++t) ids_[t] = t;
