@@ -1,4 +1,5 @@
 // Every form of positions gives each token the row of its position; every misfit is refused.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -66,6 +67,12 @@ void CheckRefused(const simdrope::Positions& positions, int64_t batch, int64_t s
   CHECK(status.code() == SIMDROPE_INVALID_ARGUMENT);
   const bool said = status.message().find(says) != std::string::npos;
   CHECK_MESSAGE(said, status.message(), " does not say ", says);
+}
+
+// Whether `pairs` floats from element `at` on are those of another row. (-0 and 0 are distinct.)
+bool IsSameRow(const void* rows, int64_t at, const void* row, size_t pairs) {
+  return std::memcmp(static_cast<const char*>(rows) + at * static_cast<int64_t>(sizeof(float)), row,
+                     pairs * sizeof(float)) == 0;
 }
 
 // Tokens whose ids change alike for some tokens on end, and then otherwise; from 0, and from where the parts of an
@@ -136,15 +143,14 @@ TEST_CASE("rows of tokens that are computed together are the rows of each alone"
         const auto together = rope->cos_sin(simdrope::Positions::per_token(ids.data(), axes, 1, kSeq), 1, kSeq);
         REQUIRE(together.ok());
         const simdrope_table& rows = together->view().table;
-        const float *cos = static_cast<const float*>(rows.cos), *sin = static_cast<const float*>(rows.sin);
         for (int64_t s = 0; s < kSeq; ++s) {
           simdrope::Positions token = simdrope::Positions::per_token(&ids[static_cast<size_t>(s)], axes, 1, 1);
           token.axis_stride = kSeq;
           const auto alone = rope->cos_sin(token, 1, 1);
           REQUIRE(alone.ok());
           INFO("axes ", axes, ", first ", first, ", token ", s);
-          CHECK(std::memcmp(cos + s * rows.row_stride, alone->view().table.cos, 12 * sizeof(float)) == 0);
-          CHECK(std::memcmp(sin + s * rows.row_stride, alone->view().table.sin, 12 * sizeof(float)) == 0);
+          CHECK(IsSameRow(rows.cos, s * rows.row_stride, alone->view().table.cos, 12));
+          CHECK(IsSameRow(rows.sin, s * rows.row_stride, alone->view().table.sin, 12));
         }
       });
     }
@@ -175,8 +181,8 @@ TEST_CASE("sequences at one position get what each gets alone") {
                               simdrope::bshd(one_k.data(), 1, 1, 1, kDim))
                   .ok());
       for (int64_t b = 0; b < kBatch; ++b) {
-        CHECK(std::memcmp(&q[static_cast<size_t>(b * kDim)], one_q.data(), kDim * sizeof(float)) == 0);
-        CHECK(std::memcmp(&k[static_cast<size_t>(b * kDim)], one_k.data(), kDim * sizeof(float)) == 0);
+        CHECK(std::equal(one_q.begin(), one_q.end(), q.begin() + b * kDim));
+        CHECK(std::equal(one_k.begin(), one_k.end(), k.begin() + b * kDim));
       }
     }
   }
