@@ -1,4 +1,4 @@
-// Sums and products of int64_t that say whether they fit: the only place that knows a compiler's own way to tell.
+// Sums and products of int64_t that say whether they fit: the only file that uses compiler builtins for it.
 #ifndef SIMDROPE_CORE_CHECKED_H_
 #define SIMDROPE_CORE_CHECKED_H_
 

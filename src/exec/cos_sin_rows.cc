@@ -226,7 +226,8 @@ size_t CosSinRows::FloatsFor(const Plan& plan) {
   // A full-width row of the widest head, and the plain one that it is gathered from.
   constexpr size_t kWide = 6 * SIMDROPE_MAX_PAIRS;
   if (plan.window.columns() > 256) return kWide;
-  // Tokens of a head that follow each other take a block of rows in turn: there, but not elsewhere, more pay.
+  // Where the tokens of a head follow each other (BHSD), each head takes all rows of a block in turn: larger blocks are
+  // faster there, and only there.
   const bool by_heads = std::any_of(plan.operands, plan.operands + plan.count,
                                     [](const Operand& o) { return o.rotates && !o.token_major; });
   if (by_heads) return kMany;

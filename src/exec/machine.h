@@ -1,5 +1,5 @@
-// Numbers that depend on the machine, in one place. Each names where it was measured and by which command; none decides
-// about a result.
+// Numbers that depend on the machine, in one place. Each names where it was measured and by which command; none changes
+// a result.
 #ifndef SIMDROPE_EXEC_MACHINE_H_
 #define SIMDROPE_EXEC_MACHINE_H_
 

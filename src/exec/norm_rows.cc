@@ -11,7 +11,7 @@ bool ReadsWeight(const simdrope_norm& norm) {
   return norm.weight != nullptr && norm.weight_format == SIMDROPE_F32 && norm.weight_offset == 0.0f;
 }
 
-// Norms but layer norms have no bias.
+// Only layer norms have a bias.
 bool ReadsBias(const simdrope_norm& norm) {
   return norm.type != SIMDROPE_NORM_LAYER || (norm.bias != nullptr && norm.weight_format == SIMDROPE_F32);
 }

@@ -21,13 +21,13 @@ struct OneToken {
   } operands[2];
 };
 
-// Of checked arguments: whether they are such a call; if so, it is made.
+// Whether these checked arguments are such a call; only then is *one filled.
 bool MakeOneToken(const Kernels& kernels, const simdrope_cos_sin& cos_sin, const Window& window,
                   simdrope_pairing output_pairing, const simdrope_qkv& in, const simdrope_qkv& out,
                   const simdrope_options& options, OneToken* one);
 
-// Whether the call was run, at `position` by the table's `cos` and `sin` (streamed: not looked at). If not, nothing has
-// been written, and a plan says why.
+// Runs the call at `position`, by the table's `cos` and `sin` (not read where the source is streamed). False: nothing
+// was written, and a plan finds out why.
 bool RunOneToken(OneToken* one, int64_t position, const void* cos, const void* sin);
 
 // The same with the pointers of a run.
