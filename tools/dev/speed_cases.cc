@@ -1,5 +1,5 @@
-// Calls of apply for check-speed, which compiles this against two versions of simdrope: the least of the API that
-// version 0.1.0 has too. On one thread, in place, half pairing.
+// Calls of apply, and of get_rope, for check-speed, which compiles this against two versions of simdrope: the least of
+// the API that version 0.1.0 has too. On one thread, in place, half pairing.
 //
 // usage: speed_cases            prints "CASE FORMAT NANOSECONDS" for each, a call's median
 //        speed_cases CASE N     N calls of a case in f32, inside Calls(), for callgrind
@@ -92,6 +92,13 @@ struct Job {
   simdrope::Tensor q, k;
 };
 
+// get_rope of a config that it has already.
+struct Lookup {
+  bool Run() const { return simdrope::get_rope(config).ok(); }
+  simdrope::Config config{128, 5e5};
+};
+
+template <class Job>
 double Nanoseconds(const Job& job, int64_t calls) {
   const auto begin = std::chrono::steady_clock::now();
   for (int64_t i = 0; i < calls; ++i) {
@@ -102,6 +109,7 @@ double Nanoseconds(const Job& job, int64_t calls) {
 }
 
 // The median of batches of 0.2 ms or one call each, over 25 ms and at least five.
+template <class Job>
 double Median(const Job& job) {
   const double once = std::min(Nanoseconds(job, 2), Nanoseconds(job, 2));
   const auto calls = static_cast<int64_t>(std::max(1.0, 2e5 / once));
@@ -134,5 +142,10 @@ int main(int argc, char** argv) {
       }
       job.Free();
     }
+  }
+  if (argc != 3) {
+    const Lookup lookup;
+    const auto kept = simdrope::get_rope(lookup.config);
+    std::printf("get_rope - %.1f\n", Median(lookup));
   }
 }
