@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <iterator>
 #include <string>
 
 #include "core/config_fields.h"
@@ -168,7 +169,7 @@ TEST_CASE("scalings without what they need are refused") {
   const auto factor = [](double value) { return [value](Config& c) { c.scaling.factor = value; }; };
   const auto length = [](int64_t value) { return [value](Config& c) { c.scaling.original_max_position = value; }; };
   CheckRefusals(With(SIMDROPE_SCALING_NONE),
-                {{"scaling.type = 10", [](Config& c) { c.scaling.type = static_cast<simdrope_scaling_type>(10); }},
+                {{"scaling.type = 99", [](Config& c) { c.scaling.type = static_cast<simdrope_scaling_type>(99); }},
                  {"attention_factor = -1", [](Config& c) { c.scaling.attention_factor = -1; }},
                  {"attention_factor = inf", [](Config& c) { c.scaling.attention_factor = INFINITY; }},
                  {"seq_len = -5", [](Config& c) { c.scaling.seq_len = -5; }}});
@@ -223,7 +224,7 @@ TEST_CASE("axes that do not cover the pairs are refused") {
   CheckRefusals(WithAxes(SIMDROPE_AXES_SECTIONS, 3, {4, 2, 2}),
                 {{"sum to 9", [](Config& c) { c.axes.sections[0] = 5; }},
                  {"sections[1] = -2", [](Config& c) { c.axes.sections[1] = -2; }},
-                 {"axes.layout = 7", [](Config& c) { c.axes.layout = static_cast<simdrope_axis_layout>(7); }}});
+                 {"axes.layout = 99", [](Config& c) { c.axes.layout = static_cast<simdrope_axis_layout>(99); }}});
   CheckRefusals(WithAxes(SIMDROPE_AXES_INTERLEAVED, 3, {4, 2, 2}),
                 {{"wants 3 axes", [](Config& c) { c.axes.count = 2; }}});
   CheckRefusals(WithAxes(SIMDROPE_AXES_ALTERNATE, 3, {2, 3, 3}), {{"sections[1] = 4", [](Config& c) {
@@ -261,7 +262,7 @@ TEST_CASE("XPos and temperature want finite numbers") {
 
 TEST_CASE("room for later fields is to be zero") {
   CheckRefusals(Config(16), {{"config.reserved[0] = 1", [](Config& c) { c.reserved[0] = 1; }},
-                             {"config.reserved[4] = 9", [](Config& c) { c.reserved[4] = 9; }}});
+                             {"] = 9", [](Config& c) { *std::rbegin(c.reserved) = 9; }}});
   const auto rope = simdrope::Rope::create(Config(16));
   for (const uint64_t room : rope->info().reserved) CHECK(room == 0);
 }

@@ -1,8 +1,10 @@
 // Frequencies, axes, attention factors and phases against second, independent formulas.
 #include <cmath>
 #include <numbers>
+#include <set>
 
 #include "angle/phase.h"
+#include "core/names.h"
 #include "support.h"
 #include "support/precise.h"
 
@@ -302,6 +304,9 @@ TEST_CASE("float32: each step of transformers' formulas rounded to float, for ev
   add(SIMDROPE_SCALING_PROPORTIONAL, 8, 0, [](simdrope_scaling& s) { s.proportion = 0.3; });
   add(SIMDROPE_SCALING_FREQ_FACTORS, 8, 0, as_is);
   add(SIMDROPE_SCALING_EXPLICIT, 0, 0, as_is);
+  std::set<simdrope_scaling_type> types;
+  for (const Config& config : configs) types.insert(config.scaling.type);
+  CHECK(types.size() == size_t{simdrope::impl::NamedValues<simdrope_scaling_type>()});
 
   int count = 0, differ_from_exact = 0;
   for (Config config : configs) {

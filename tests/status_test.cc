@@ -8,13 +8,14 @@
 
 TEST_CASE("every status has a name of its own") {
   std::set<std::string> names;
-  for (int code = SIMDROPE_OK; code <= SIMDROPE_BAD_FILE; ++code) {
-    names.insert(simdrope_status_name(static_cast<simdrope_status>(code)));
-  }
-  CHECK(names.size() == 6);
+  const auto name_of = [](int code) { return std::string(simdrope_status_name(static_cast<simdrope_status>(code))); };
+  int count = 0;
+  for (; name_of(count) != "unknown status"; ++count) names.insert(name_of(count));
+  CHECK(count > SIMDROPE_BAD_FILE);
+  CHECK(static_cast<int>(names.size()) == count);
   CHECK(names.count("OK") == 1);
   CHECK(names.count("OUT_OF_RANGE") == 1);
-  CHECK(std::string(simdrope_status_name(static_cast<simdrope_status>(99))) == "unknown status");
+  CHECK(name_of(99) == "unknown status");
 }
 
 TEST_CASE("a message stays until the next failure of the same thread") {

@@ -1,8 +1,10 @@
 // Rotations beyond the plain one, each against a plain second formula of its source.
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numbers>
 
+#include "core/names.h"
 #include "support.h"
 
 using namespace testing;
@@ -736,12 +738,12 @@ TEST_CASE("variants: the reference reads these fields too") {
   }
   // Which axis each pair is on, by every layout.
   const uint8_t pair_axis[kPairs] = {2, 0, 1, 1, 2, 0, 0, 1};
-  for (const simdrope_axes& axes : {simdrope_axes{3, SIMDROPE_AXES_SECTIONS, {3, 1, 4}, 0, nullptr},
-                                    {3, SIMDROPE_AXES_INTERLEAVED, {4, 2, 2}, 0, nullptr},
-                                    {3, SIMDROPE_AXES_RESTART, {3, 1, 4}, 0, nullptr},
-                                    {3, SIMDROPE_AXES_ALTERNATE, {2, 3, 3}, 0, nullptr},
-                                    {2, SIMDROPE_AXES_STRIDED, {}, 0, nullptr},
-                                    {3, SIMDROPE_AXES_EXPLICIT, {}, kPairs, pair_axis}}) {
+  const simdrope_axes all_axes[] = {
+      {3, SIMDROPE_AXES_SECTIONS, {3, 1, 4}, 0, nullptr}, {3, SIMDROPE_AXES_INTERLEAVED, {4, 2, 2}, 0, nullptr},
+      {3, SIMDROPE_AXES_RESTART, {3, 1, 4}, 0, nullptr},  {3, SIMDROPE_AXES_ALTERNATE, {2, 3, 3}, 0, nullptr},
+      {2, SIMDROPE_AXES_STRIDED, {}, 0, nullptr},         {3, SIMDROPE_AXES_EXPLICIT, {}, kPairs, pair_axis}};
+  static_assert(std::size(all_axes) + 1 == simdrope::impl::NamedValues<simdrope_axis_layout>());  // `sum` is above
+  for (const simdrope_axes& axes : all_axes) {
     CAPTURE(static_cast<int>(axes.layout));
     Config config(kHeadDim);
     config.axes = axes;

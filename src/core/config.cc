@@ -4,6 +4,7 @@
 #include <cstring>
 #include <iterator>
 
+#include "core/names.h"
 #include "core/status.h"
 
 namespace simdrope::impl {
@@ -100,7 +101,7 @@ simdrope_status CheckAxes(const simdrope_axes& axes, int32_t pairs) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "axes.count = %d must be 1 to %d", axes.count, SIMDROPE_MAX_AXES);
   }
   if (axes.count == 1) return SIMDROPE_OK;
-  if (axes.layout < SIMDROPE_AXES_SECTIONS || axes.layout > SIMDROPE_AXES_SUM) {
+  if (NameOf(axes.layout) == nullptr) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "axes.layout = %d is none of the simdrope_axis_layout",
                 static_cast<int>(axes.layout));
   }
@@ -162,7 +163,7 @@ simdrope_status CheckSum(const simdrope_config& config) {
 // Blocks that pairs are made in, and elements with a cos and sin of their own.
 simdrope_status CompleteWindow(const simdrope_config& config, Window* window) {
   const simdrope_angle_order order = config.angle_order;
-  if (order < SIMDROPE_ANGLES_OF_PAIRS || order > SIMDROPE_ANGLES_NEIGHBOURS) {
+  if (NameOf(order) == nullptr) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "angle_order = %d is none of the simdrope_angle_order",
                 static_cast<int>(order));
   }
@@ -229,7 +230,7 @@ simdrope_status MakeWindow(int64_t head_dim, int32_t rotary_dim, int32_t rotary_
 simdrope_status CheckConfig(const simdrope_config& config, Window* window) {
   SIMDROPE_TRY(
       MakeWindow(config.head_dim, config.rotary_dim, config.rotary_offset, config.split, config.pairing, window));
-  if (config.precision < SIMDROPE_PRECISION_EXACT || config.precision > SIMDROPE_PRECISION_F16_POSITIONS) {
+  if (NameOf(config.precision) == nullptr) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "precision = %d is none of the simdrope_precision",
                 static_cast<int>(config.precision));
   }

@@ -30,8 +30,19 @@ struct FactorsList {
       "scaling.factors",
       "a value for each pair (sum: for each axis and pair): longrope's short list, freq_factors, explicit"};
   static bool IsUsed(const simdrope_config& c) {
-    const simdrope_scaling_type t = c.scaling.type;
-    return t == SIMDROPE_SCALING_LONGROPE || t == SIMDROPE_SCALING_FREQ_FACTORS || t == SIMDROPE_SCALING_EXPLICIT;
+    switch (c.scaling.type) {
+      case SIMDROPE_SCALING_NONE:
+      case SIMDROPE_SCALING_LINEAR:
+      case SIMDROPE_SCALING_LLAMA3:
+      case SIMDROPE_SCALING_NTK:
+      case SIMDROPE_SCALING_DYNAMIC:
+      case SIMDROPE_SCALING_YARN:
+      case SIMDROPE_SCALING_PROPORTIONAL: return false;
+      case SIMDROPE_SCALING_LONGROPE:
+      case SIMDROPE_SCALING_FREQ_FACTORS:
+      case SIMDROPE_SCALING_EXPLICIT: return true;
+    }
+    return false;
   }
   static const double* const& Values(const simdrope_config& c) { return c.scaling.factors; }
   static int32_t Count(const simdrope_config& c) { return c.scaling.factor_count; }

@@ -1,5 +1,5 @@
-// The names of the enums of a Config: messages, files, the command's options and the documents use these and no others.
-// A value without a name does not compile. (Formats: core/format.h.)
+// The names of formats and of the enums of a Config: messages, files, the command, Python and the documents use these
+// and no others. A value without a name does not compile (-Werror=switch).
 #ifndef SIMDROPE_CORE_NAMES_H_
 #define SIMDROPE_CORE_NAMES_H_
 
@@ -10,9 +10,6 @@
 #include <string_view>
 
 namespace simdrope::impl {
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic error "-Wswitch"
 
 // NULL for a number that is no value of the enum. Values count up from 0.
 constexpr const char* NameOf(simdrope_pairing value) {
@@ -72,7 +69,20 @@ constexpr const char* NameOf(simdrope_angle_order value) {
   return nullptr;
 }
 
-#pragma GCC diagnostic pop
+constexpr const char* NameOf(simdrope_format value) {
+  switch (value) {
+    case SIMDROPE_F32: return "f32";
+    case SIMDROPE_F16: return "f16";
+    case SIMDROPE_BF16: return "bf16";
+    case SIMDROPE_F8_E4M3: return "f8_e4m3";
+    case SIMDROPE_F8_E5M2: return "f8_e5m2";
+    case SIMDROPE_I8: return "i8";
+    case SIMDROPE_U8: return "u8";
+    case SIMDROPE_Q8_0: return "q8_0";
+    case SIMDROPE_Q4_0: return "q4_0";
+  }
+  return nullptr;
+}
 
 // Number of values that have a name.
 template <class Enum>

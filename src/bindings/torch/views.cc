@@ -55,8 +55,11 @@ void Throw(simdrope_status status, const std::string& message) {
     case SIMDROPE_OUT_OF_RANGE: TORCH_CHECK_INDEX(false, text);
     case SIMDROPE_UNSUPPORTED: TORCH_CHECK_NOT_IMPLEMENTED(false, text);
     case SIMDROPE_OUT_OF_MEMORY: TORCH_CHECK(false, text);
-    default: TORCH_CHECK_VALUE(false, text);
+    case SIMDROPE_OK:  // not called for it
+    case SIMDROPE_INVALID_ARGUMENT:
+    case SIMDROPE_BAD_FILE: break;
   }
+  TORCH_CHECK_VALUE(false, text);
   std::abort();  // not reached
 }
 
