@@ -12,8 +12,6 @@ namespace {
 
 using simdrope::Config;
 
-constexpr Format kAllFormats[] = {simdrope::f32, simdrope::f16, simdrope::bf16, simdrope::f8_e4m3, simdrope::f8_e5m2,
-                                  simdrope::i8,  simdrope::u8,  simdrope::q8_0, simdrope::q4_0};
 constexpr double kPi = 3.14159265358979323846;
 
 simdrope::Rope RopeOf(const Config& config) {
@@ -202,8 +200,9 @@ Rounding RoundingOf(Format format) {
     case SIMDROPE_I8: return {0.5 / 127, 0};
     case SIMDROPE_U8: return {1.0 / 255, 1e-4};  // the range is at most twice the greatest element
     case SIMDROPE_Q8_0: return {0.5 / 127 + 0x1p-11, 0x1p-18};
-    default: return {1.0 / 8 + 0x1p-11, 0x1p-22};
+    case SIMDROPE_Q4_0: return {1.0 / 8 + 0x1p-11, 0x1p-22};
   }
+  return {};
 }
 
 }  // namespace

@@ -37,12 +37,6 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr double kUnit = 0x1p-24;  // the error of one rounding to float, relative
 
-constexpr simdrope_format kAllFormats[] = {SIMDROPE_F32,     SIMDROPE_F16,     SIMDROPE_BF16,
-                                           SIMDROPE_F8_E4M3, SIMDROPE_F8_E5M2, SIMDROPE_I8,
-                                           SIMDROPE_U8,      SIMDROPE_Q8_0,    SIMDROPE_Q4_0};
-constexpr const char* kNames[] = {"f32", "f16", "bf16", "f8_e4m3", "f8_e5m2", "i8", "u8", "q8_0", "q4_0"};
-static_assert(std::size(kAllFormats) == simdrope::impl::kFormats);
-
 bool IsBlocks(simdrope_format format) { return format == SIMDROPE_Q8_0 || format == SIMDROPE_Q4_0; }
 
 size_t BytesOf(simdrope_format format, size_t n) {
@@ -52,8 +46,12 @@ size_t BytesOf(simdrope_format format, size_t n) {
     case SIMDROPE_BF16: return 2 * n;
     case SIMDROPE_Q8_0: return n / 32 * 34;
     case SIMDROPE_Q4_0: return n / 32 * 18;
-    default: return n;
+    case SIMDROPE_F8_E4M3:
+    case SIMDROPE_F8_E5M2:
+    case SIMDROPE_I8:
+    case SIMDROPE_U8: return n;
   }
+  return 0;
 }
 
 template <class Body>
@@ -311,12 +309,13 @@ float ScalarLoaded(const uint8_t* head, simdrope_format format, size_t i, Scalar
       const uint8_t* block = head + i / 32 * 34;
       return static_cast<float>(static_cast<int8_t>(block[2 + i % 32])) * Float16Value(block);
     }
-    default: {
+    case SIMDROPE_Q4_0: {
       const uint8_t* block = head + i / 32 * 18;
       const int byte = block[2 + i % 16];
       return static_cast<float>((i % 32 < 16 ? byte & 15 : byte >> 4) - 8) * Float16Value(block);
     }
   }
+  return kNaN;
 }
 
 // Scales of a tile in memory, with strides.
@@ -340,7 +339,9 @@ struct DrawnScales {
   }
 };
 
-bool HasScales(simdrope_format format) { return format >= SIMDROPE_F8_E4M3 && format <= SIMDROPE_U8; }
+bool HasScales(simdrope_format format) {
+  return simdrope::impl::EntryOf(format).scales != simdrope::impl::Scales::kNone;
+}
 
 // Stores the tile on one target and compares with the scalar code; true if all bytes agree.
 bool StoresAlike(const TileKernels& k, TestTile& tile, simdrope_format format, Random& random, bool computes,
@@ -376,7 +377,7 @@ bool StoresAlike(const TileKernels& k, TestTile& tile, simdrope_format format, R
     if (computes && (!Same(scales.At(h, 0).scale, computed.scale) ||
                      (format == SIMDROPE_U8 && !Same(scales.At(h, 0).zero_point, computed.zero_point) &&
                       scales.At(h, 0).zero_point != computed.zero_point))) {  // zeros of either sign
-      MESSAGE(kNames[format], " head ", h, ": scale ", scales.At(h, 0).scale, ", zero point ",
+      MESSAGE(NameOf(format), " head ", h, ": scale ", scales.At(h, 0).scale, ", zero point ",
               scales.At(h, 0).zero_point, " instead of ", computed.scale, ", ", computed.zero_point);
       return false;
     }
@@ -396,7 +397,7 @@ bool StoresAlike(const TileKernels& k, TestTile& tile, simdrope_format format, R
           std::isnan(Float16Value(expected.data() + i / block_bytes * block_bytes)) &&
           std::isnan(Float16Value(reinterpret_cast<const uint8_t*>(bytes) + i / block_bytes * block_bytes));
       if (both_nan || both_nan8 || nan_scale) continue;
-      MESSAGE(kNames[format], " head ", h, " byte ", i, ": ", int{got}, " instead of ", int{expected[i]}, ", head_dim ",
+      MESSAGE(NameOf(format), " head ", h, " byte ", i, ": ", int{got}, " instead of ", int{expected[i]}, ", head_dim ",
               t.head_dim);
       return false;
     }
@@ -406,6 +407,14 @@ bool StoresAlike(const TileKernels& k, TestTile& tile, simdrope_format format, R
 }
 
 }  // namespace
+
+TEST_CASE("bytes of every format, in the library's table and in simdrope.hpp") {
+  for (const simdrope_format format : kAllFormats) {
+    INFO(NameOf(format));
+    CHECK(simdrope::impl::BytesOf(format, 96) == static_cast<ptrdiff_t>(BytesOf(format, 96)));
+    CHECK(simdrope::size_of(format, 96) == static_cast<int64_t>(BytesOf(format, 96)));
+  }
+}
 
 TEST_CASE("stores of every format, hostile elements, given and computed scales") {
   ForEachTable([](const TileKernels& k, bool) {
@@ -428,7 +437,7 @@ TEST_CASE("stores of every format, hostile elements, given and computed scales")
         wrong +=
             StoresAlike(k, tile, format, random, computes, !computes && HasScales(format) && random.Chance(3)) ? 0 : 1;
       }
-      CHECK_MESSAGE(wrong == 0, kNames[format]);
+      CHECK_MESSAGE(wrong == 0, NameOf(format));
     }
   });
 }
@@ -462,7 +471,7 @@ TEST_CASE("fp8 stores at every number, tie and neighbour; loads of every byte") 
           wrong += out[i] == expected || nan ? 0 : 1;
         }
       }
-      CHECK_MESSAGE(wrong == 0, kNames[format]);
+      CHECK_MESSAGE(wrong == 0, NameOf(format));
       std::vector<uint8_t> all(256);
       for (size_t i = 0; i < 256; ++i) all[i] = static_cast<uint8_t>(i);
       TestTile tile(1, 256);
@@ -470,7 +479,7 @@ TEST_CASE("fp8 stores at every number, tie and neighbour; loads of every byte") 
       for (size_t i = 0; i < 256; ++i) {
         wrong += Same(tile.At(0, i), static_cast<float>(Fp8Value(static_cast<unsigned>(i), format))) ? 0 : 1;
       }
-      CHECK_MESSAGE(wrong == 0, kNames[format]);
+      CHECK_MESSAGE(wrong == 0, NameOf(format));
     }
   });
 }
@@ -510,7 +519,7 @@ TEST_CASE("loads of every format, any bytes; sums taken with them are those take
         }
         wrong += same && again.IsWhole() ? 0 : 1;
       }
-      CHECK_MESSAGE(wrong == 0, kNames[format]);
+      CHECK_MESSAGE(wrong == 0, NameOf(format));
     }
   });
 }
@@ -543,7 +552,7 @@ TEST_CASE("a quantised head is stored and loaded within half a step of its scale
             close = close && std::fabs(static_cast<double>(back.At(h, i)) - x) <= bound;
           }
         }
-        CHECK_MESSAGE(close, kNames[format], " ", shape.head_dim);
+        CHECK_MESSAGE(close, NameOf(format), " ", shape.head_dim);
         if (!close) return;
       }
     }

@@ -19,18 +19,11 @@ constexpr NormKind kNormKinds[] = {
     {"layer", SIMDROPE_NORM_LAYER, 0},
 };
 
-template <class Table>
-std::string NamesOf(const Table& table) {
-  std::string all;
-  for (const auto& known : table) all += (all.empty() ? "" : "|") + std::string(known.name);
-  return all;
-}
-
 NormKind KindOf(const std::string& option, const std::string& name) {
   for (const NormKind& known : kNormKinds) {
     if (name == known.name) return known;
   }
-  Fail(option, ": '", name, "' is none of ", NamesOf(kNormKinds));
+  Fail(option, ": '", name, "' is none of ", Choices(kNormKinds));
 }
 
 // Weights shared by the heads, or a row for each.
@@ -55,22 +48,23 @@ const void* RowsOf(const std::string& option, const std::string& file, const Siz
 }  // namespace
 
 io::ElementType StoredTypeOf(Format format) {
-  for (const StoredFormat& known : kStoredFormats) {
-    if (format == known.value) return known.type;
+  switch (format) {
+    case SIMDROPE_F32: return io::ElementType::f32;
+    case SIMDROPE_F16: return io::ElementType::f16;
+    case SIMDROPE_BF16: return io::ElementType::bf16;
+    case SIMDROPE_I8: return io::ElementType::i8;
+    case SIMDROPE_F8_E4M3:
+    case SIMDROPE_F8_E5M2:
+    case SIMDROPE_U8:
+    case SIMDROPE_Q8_0:
+    case SIMDROPE_Q4_0: break;
   }
-  Fail("format ", static_cast<int>(format), " is none of ", NamesOf(kStoredFormats));
-}
-
-const char* NameOf(Format format) {
-  for (const StoredFormat& known : kStoredFormats) {
-    if (format == known.value) return known.name;
-  }
-  return "?";
+  return io::ElementType::u8;
 }
 
 void ChainArguments::AddTo(CLI::App& app) {
   app.add_option("--q-norm", q_norm,
-                 "Norm of Q: KIND or KIND:WEIGHTS.npy; KIND " + NamesOf(kNormKinds) + " (rms1p: 1 + weight)");
+                 "Norm of Q: KIND or KIND:WEIGHTS.npy; KIND " + Choices(kNormKinds) + " (rms1p: 1 + weight)");
   app.add_option("--k-norm", k_norm, "Norm of K, likewise; weights are [head_dim], or [heads, head_dim]");
   app.add_option("--q-bias", q_bias, "Bias of a layer norm of Q, shaped as its weights");
   app.add_option("--k-bias", k_bias, "Bias of a layer norm of K");
@@ -82,7 +76,7 @@ void ChainArguments::AddTo(CLI::App& app) {
   app.add_option("--input-hadamard", input_hadamard, "Width of one that is undone first");
   app.add_option("--q-scale", q_scale, "Multiplies Q after all; default 1");
   app.add_option("--out-format", out_format,
-                 NamesOf(kStoredFormats) + ": how K and V are stored; default: as --out-dtype");
+                 Choices(kAllFormats) + ": how K and V are stored; default: as --out-dtype");
   app.add_option("--cache-scale", cache_scale,
                  "f8, i8: one given scale for all of K and V; i8 and u8 without it: one computed for each token and "
                  "head, written beside them");
@@ -94,10 +88,7 @@ void ChainArguments::AddTo(CLI::App& app) {
 
 Format ChainArguments::StoreOf(Format otherwise) const {
   if (out_format.empty()) return otherwise;
-  for (const StoredFormat& known : kStoredFormats) {
-    if (out_format == known.name) return known.value;
-  }
-  Fail("--out-format: '", out_format, "' is none of ", NamesOf(kStoredFormats));
+  return Parse(kAllFormats, "--out-format", out_format);
 }
 
 std::string NormFile(const std::string& text) {

@@ -16,22 +16,8 @@
 
 namespace simdrope::tool {
 
-// How elements may be stored, each with the type that holds it in a file. Blocks are bytes there.
-struct StoredFormat {
-  const char* name;
-  Format value;
-  io::ElementType type;
-};
-inline constexpr StoredFormat kStoredFormats[] = {
-    {"f32", f32, io::ElementType::f32},        {"f16", f16, io::ElementType::f16},
-    {"bf16", bf16, io::ElementType::bf16},     {"f8_e4m3", f8_e4m3, io::ElementType::u8},
-    {"f8_e5m2", f8_e5m2, io::ElementType::u8}, {"i8", i8, io::ElementType::i8},
-    {"u8", u8, io::ElementType::u8},           {"q8_0", q8_0, io::ElementType::u8},
-    {"q4_0", q4_0, io::ElementType::u8},
-};
-
+// The type that holds a format's elements in a file. Blocks are bytes there.
 io::ElementType StoredTypeOf(Format format);
-const char* NameOf(Format format);
 
 struct ChainArguments {
   std::string q_norm, k_norm, q_bias, k_bias, out_format, slots, cache, cache_layout = "bshd";

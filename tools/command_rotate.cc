@@ -111,8 +111,8 @@ Json SideJson(const Side& side) {
   if (!side.is_present()) return nullptr;
   return {{"shape", side.in_array.shape},
           {"heads", side.sizes.heads},
-          {"dtype", NameOf(side.format)},
-          {"out_dtype", NameOf(side.out_format)},
+          {"dtype", NameOf(kAllFormats, side.format)},
+          {"out_dtype", NameOf(kAllFormats, side.out_format)},
           {"out_shape", side.out_array.shape}};
 }
 

@@ -7,7 +7,6 @@
 #include <simdrope/simdrope.hpp>
 #include <string>
 
-#include "core/format.h"
 #include "core/names.h"
 #include "failure.h"
 
@@ -33,8 +32,10 @@ inline constexpr auto kPrecisions = LibraryNames<simdrope_precision>();
 inline constexpr auto kAngleOrders = LibraryNames<simdrope_angle_order>();
 inline constexpr auto kScalings = LibraryNames<simdrope_scaling_type>();
 
-inline constexpr Named<Format> kFormats[] = {
-    {impl::kFormatTable[f32].name, f32}, {impl::kFormatTable[f16].name, f16}, {impl::kFormatTable[bf16].name, bf16}};
+inline constexpr auto kAllFormats = LibraryNames<Format>();
+
+// Those of arrays that are rotated as they are, and of tables.
+inline constexpr Named<Format> kFormats[] = {kAllFormats[f32], kAllFormats[f16], kAllFormats[bf16]};
 
 template <class Names, class Enum>
 const char* NameOf(const Names& names, Enum value) {

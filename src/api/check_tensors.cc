@@ -262,10 +262,11 @@ simdrope_status CheckScales(const char* name, const simdrope_tensor& t, bool is_
   const simdrope_scales& s = t.scales;
   if (format.scales == Scales::kNone) return SIMDROPE_OK;
   if (s.scale == nullptr && format.scales == Scales::kComputed) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.scales.scale is NULL, but %s has scales", name, format.name);
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.scales.scale is NULL, but %s has scales", name, NameOf(t.format));
   }
   if (s.zero_point == nullptr && format.has_zero_point) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.scales.zero_point is NULL, but %s has zero points", name, format.name);
+    return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.scales.zero_point is NULL, but %s has zero points", name,
+                NameOf(t.format));
   }
   const bool computes = is_output && format.scales == Scales::kComputed && !s.given;
   if (computes && s.element_stride != 0) {
@@ -345,7 +346,7 @@ simdrope_status CheckTensor(const char* name, const simdrope_tensor& t, bool is_
   }
   if ((reinterpret_cast<uintptr_t>(t.data) & static_cast<uintptr_t>(format.alignment - 1)) != 0) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "%s.data = %p is not aligned to the %d bytes of %s", name, t.data,
-                format.alignment, format.name);
+                format.alignment, NameOf(t.format));
   }
   const Axis axes[3] = {
       {"batch", t.batch, t.batch_stride}, {"seq", t.seq, t.seq_stride}, {"head", t.heads, t.head_stride}};
@@ -357,7 +358,7 @@ simdrope_status CheckTensor(const char* name, const simdrope_tensor& t, bool is_
                   "%s: head_dim = %lld and strides %lld, %lld, %lld must be multiples of the %d elements of a %s block",
                   name, static_cast<long long>(t.head_dim), static_cast<long long>(t.batch_stride),
                   static_cast<long long>(t.seq_stride), static_cast<long long>(t.head_stride), format.block_elements(),
-                  format.name);
+                  NameOf(t.format));
     }
   }
   SIMDROPE_TRY(CheckReachOf(name, t.head_dim * 4, axes));

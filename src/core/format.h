@@ -1,10 +1,12 @@
-// What each simdrope_format takes in memory. The list of formats with their names: kFormatTable.
+// What each simdrope_format takes in memory. Their names: core/names.h.
 #ifndef SIMDROPE_CORE_FORMAT_H_
 #define SIMDROPE_CORE_FORMAT_H_
 
 #include <simdrope/simdrope.h>
 
 #include <cstddef>
+
+#include "core/names.h"
 
 namespace simdrope::impl {
 
@@ -15,7 +17,6 @@ enum class Scales {
 };
 
 struct FormatEntry {
-  const char* name;
   int block_shift;  // a block holds 2^block_shift elements
   int block_bytes;
   int alignment;  // of data, bytes: a power of two
@@ -27,13 +28,18 @@ struct FormatEntry {
 
 // By simdrope_format.
 inline constexpr FormatEntry kFormatTable[] = {
-    {"f32", 0, 4, 4, Scales::kNone, false},      {"f16", 0, 2, 2, Scales::kNone, false},
-    {"bf16", 0, 2, 2, Scales::kNone, false},     {"f8_e4m3", 0, 1, 1, Scales::kGiven, false},
-    {"f8_e5m2", 0, 1, 1, Scales::kGiven, false}, {"i8", 0, 1, 1, Scales::kComputed, false},
-    {"u8", 0, 1, 1, Scales::kComputed, true},    {"q8_0", 5, 34, 2, Scales::kNone, false},
-    {"q4_0", 5, 18, 2, Scales::kNone, false},
+    {0, 4, 4, Scales::kNone, false},      // F32
+    {0, 2, 2, Scales::kNone, false},      // F16
+    {0, 2, 2, Scales::kNone, false},      // BF16
+    {0, 1, 1, Scales::kGiven, false},     // F8_E4M3
+    {0, 1, 1, Scales::kGiven, false},     // F8_E5M2
+    {0, 1, 1, Scales::kComputed, false},  // I8
+    {0, 1, 1, Scales::kComputed, true},   // U8
+    {5, 34, 2, Scales::kNone, false},     // Q8_0
+    {5, 18, 2, Scales::kNone, false},     // Q4_0
 };
 inline constexpr int kFormatCount = static_cast<int>(sizeof(kFormatTable) / sizeof(kFormatTable[0]));
+static_assert(kFormatCount == NamedValues<simdrope_format>(), "a row for each format");
 
 inline bool IsKnown(simdrope_format format) { return format >= 0 && static_cast<int>(format) < kFormatCount; }
 inline const FormatEntry& EntryOf(simdrope_format format) { return kFormatTable[format]; }

@@ -8,9 +8,10 @@
 
 #include <cstddef>
 
+#include "core/format.h"
+
 namespace simdrope::impl {
 
-inline constexpr size_t kFormats = 9;         // of simdrope_format
 inline constexpr size_t kTileHeads = 8;       // at most
 inline constexpr size_t kTileFloats = 2048;   // at most, heads * stride
 inline constexpr size_t kTileAlignment = 64;  // bytes
@@ -89,14 +90,14 @@ struct TileRotation {
 struct TileKernels {
   // F8 saturates at its largest number; its NaN and those of f16 and bf16 stay NaN. I8 and U8 have no NaN: one becomes
   // 0 there, but where the scale is computed that is NaN then, as is the scale of a block of Q8_0 or Q4_0.
-  void (*load[kFormats])(const TileInput&, const Tile&);
-  void (*load_and_sum[kFormats])(const TileInput&, const Tile&, float* square_sums);
+  void (*load[kFormatCount])(const TileInput&, const Tile&);
+  void (*load_and_sum[kFormatCount])(const TileInput&, const Tile&, float* square_sums);
   // F8, I8: x / scale, to nearest even, saturated (I8: at -127 and 127). Computed, the scale of I8 is max|x| / 127; it
   // may be 0, with elements of 0.
   // U8: x / scale + zero_point, to nearest even, saturated. Computed, scale = (max - min) / 255, but 1e-4 where that is
   // 0, so that a head of one value comes back as that value; zero_point = -min / scale.
   // Q8_0 and Q4_0: the bits of ggml's reference quantiser for finite input.
-  void (*store[kFormats])(const Tile&, const TileOutput&);
+  void (*store[kFormatCount])(const Tile&, const TileOutput&);
 
   // One result a head.
   void (*sums)(const Tile&, float* sums);
@@ -125,8 +126,8 @@ struct TileKernels {
   // tile is and of any stride, and the output may be that input. NULL where three stages are as fast or are not worth
   // the code. A head that holds a NaN has a factor of NaN. `non_temporal`: heads of the output are aligned to
   // kTileAlignment.
-  void (*normalise_rotate_store[kFormats])(const Tile&, const float* factors, const NormWeights&, const TileRotation&,
-                                           const TileOutput&, bool non_temporal);
+  void (*normalise_rotate_store[kFormatCount])(const Tile&, const float* factors, const NormWeights&,
+                                               const TileRotation&, const TileOutput&, bool non_temporal);
 
   // Orthonormal Walsh-Hadamard transform, in natural (Sylvester) order, of each `width` consecutive elements; a power
   // of two, at least 2, that divides head_dim. Sums of distance 1, 2, 4, ... in float, then one factor of 1 /

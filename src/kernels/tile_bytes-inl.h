@@ -31,6 +31,7 @@ HWY_INLINE hn::Vec<D> FloatOfByte(D d, hn::Vec<Bytes<D>> bytes) {
   } else if constexpr (kFormat == SIMDROPE_F8_E5M2) {
     return FloatOfF16(d, hn::ShiftLeft<8>(hn::PromoteTo(dh, bytes)));  // the upper half of an f16
   } else {
+    static_assert(kFormat == SIMDROPE_F8_E4M3);
     // The f16 of the same fraction and exponent bits is 2^-8 of the number, subnormals too.
     const auto wide = hn::PromoteTo(dh, bytes);
     const auto magnitude = hn::And(wide, hn::Set(dh, uint16_t{0x7f}));
@@ -218,6 +219,7 @@ HWY_INLINE void ComputeScale(const float* head, size_t n, float* scale, float* z
   if constexpr (kFormat == SIMDROPE_I8) {
     *scale = RangeOf<true>(head, n).greatest / 127.0f;
   } else {
+    static_assert(kFormat == SIMDROPE_U8);
     const Range range = RangeOf<false>(head, n);
     *scale = (range.greatest - range.least) / 255.0f;
     if (*scale == 0.0f) *scale = kScaleOfConstant;
@@ -228,7 +230,7 @@ HWY_INLINE void ComputeScale(const float* head, size_t n, float* scale, float* z
 template <simdrope_format kFormat>
 void StoreByteTile(const Tile& tile, const TileOutput& output) {
   AssertTile(tile);
-  constexpr bool kIsInteger = kFormat == SIMDROPE_I8 || kFormat == SIMDROPE_U8;
+  constexpr bool kIsInteger = kFormatTable[kFormat].scales == Scales::kComputed;
   HWY_DASSERT(kIsInteger || !output.computes_scale);
   HWY_DASSERT(!output.computes_scale || output.scale_element_stride == 0);
   const TileTag d;

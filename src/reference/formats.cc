@@ -6,6 +6,8 @@
 #include <cstring>
 #include <iterator>
 
+#include "core/names.h"
+
 namespace simdrope::reference {
 namespace {
 
@@ -26,8 +28,12 @@ Encoding EncodingOf(Format format) {
     case SIMDROPE_BF16: return {8, -126, 127, 16, true, false};
     case SIMDROPE_F8_E4M3: return {4, -6, 8, 8, false, true};
     case SIMDROPE_F8_E5M2: return {3, -14, 15, 8, true, true};
-    default: std::abort();
+    case SIMDROPE_I8:
+    case SIMDROPE_U8:
+    case SIMDROPE_Q8_0:
+    case SIMDROPE_Q4_0: break;  // no exponent of its own
   }
+  std::abort();
 }
 
 int ExponentOf(double value, const Encoding& f) { return value == 0 ? f.least : std::max(std::ilogb(value), f.least); }
@@ -119,10 +125,7 @@ void EncodeU8(const std::vector<double>& values, const StoredHead& head) {
 
 }  // namespace
 
-const char* NameOf(Format format) {
-  constexpr const char* kNames[] = {"f32", "f16", "bf16", "f8_e4m3", "f8_e5m2", "i8", "u8", "q8_0", "q4_0"};
-  return kNames[format];
-}
+const char* NameOf(Format format) { return impl::NameOf(format); }
 
 bool IsFloat(Format format) { return format <= SIMDROPE_F8_E5M2; }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/names.h"
 #include "tool.h"
 
 namespace simdrope::test {
@@ -100,6 +101,7 @@ TEST_CASE("K and V in every format, in a cache, by slot") {
       {"q8_0", io::ElementType::u8, kHeadDim / 32 * 34, false},
       {"q4_0", io::ElementType::u8, kHeadDim / 32 * 18, false},
   };
+  static_assert(std::size(formats) == simdrope::impl::NamedValues<simdrope_format>());
   int cases = 0;
   for (const auto& format : formats) {
     CAPTURE(format.name);
@@ -160,7 +162,8 @@ TEST_CASE("stories260k: real Q and K through the chain into every format") {
     std::vector<int64_t> slots(static_cast<size_t>(tokens));
     for (int64_t t = 0; t < tokens; ++t) slots[static_cast<size_t>(t)] = (t * 7) % (2 * tokens + 1);
     WriteIds(folder / "slots.npy", {tokens}, slots);
-    for (const std::string format : {"f32", "f16", "bf16", "f8_e4m3", "f8_e5m2", "i8", "u8", "q8_0", "q4_0"}) {
+    for (int32_t number = 0; number < simdrope::impl::NamedValues<simdrope_format>(); ++number) {
+      const std::string format = simdrope::impl::NameOf(static_cast<simdrope_format>(number));
       if (format[0] == 'q' && head_dim % 32 != 0) continue;  // blocks of 32
       CAPTURE(format);
       const std::string rows = std::to_string(2 * tokens + 1);

@@ -2,11 +2,13 @@
 #ifndef SIMDROPE_TESTS_SUPPORT_CALL_H_
 #define SIMDROPE_TESTS_SUPPORT_CALL_H_
 
+#include <array>
 #include <functional>
 #include <simdrope/simdrope.hpp>
 #include <string>
 #include <vector>
 
+#include "core/format.h"
 #include "reference/job.h"
 #include "support/buffer.h"
 #include "support/ids.h"
@@ -17,6 +19,13 @@ namespace testing {
 using namespace simdrope::reference;
 using simdrope::Format;
 using simdrope::Pairing;
+
+// Every format that the library has.
+inline constexpr auto kAllFormats = [] {
+  std::array<Format, simdrope::impl::kFormatCount> all{};
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<Format>(i);
+  return all;
+}();
 
 // The three that rotations without stages take.
 inline constexpr Format kFormats[] = {simdrope::f32, simdrope::f16, simdrope::bf16};

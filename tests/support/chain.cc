@@ -13,12 +13,10 @@
 namespace testing {
 namespace {
 
-constexpr Format kAllFormats[] = {simdrope::f32, simdrope::f16, simdrope::bf16, simdrope::f8_e4m3, simdrope::f8_e5m2,
-                                  simdrope::i8,  simdrope::u8,  simdrope::q8_0, simdrope::q4_0};
 constexpr int64_t kLongestCache = 40;  // of caches by position
 
 bool IsBlocked(Format format) { return format == simdrope::q8_0 || format == simdrope::q4_0; }
-bool HasScales(Format format) { return format >= simdrope::f8_e4m3 && format <= simdrope::u8; }
+bool HasScales(Format format) { return simdrope::impl::EntryOf(format).scales != simdrope::impl::Scales::kNone; }
 
 int AlignmentOf(Format format) { return format == simdrope::f32 ? 4 : HasScales(format) ? 1 : 2; }
 
@@ -109,7 +107,7 @@ Buffer* Chain::NewBuffer(int64_t bytes, int misalignment) {
 }
 
 Format Chain::DrawFormat() {
-  const Format format = kAllFormats[random_.Int(0, 8)];
+  const Format format = kAllFormats[static_cast<size_t>(random_.Int(0, simdrope::impl::kFormatCount - 1))];
   return IsBlocked(format) && !blocks_ ? simdrope::f32 : format;
 }
 

@@ -1,7 +1,9 @@
 #include "tensors.h"
 
 #include <cstring>
+#include <iterator>
 
+#include "core/format.h"
 #include "fields.h"
 
 namespace simdrope::python {
@@ -20,6 +22,7 @@ constexpr FormatInfo kFormatInfos[] = {
     {Element::kF8E4M3, true, 1, 1}, {Element::kF8E5M2, true, 1, 1}, {Element::kI8, true, 1, 1},
     {Element::kU8, true, 1, 1},     {Element::kU8, false, 32, 34},  {Element::kU8, false, 32, 18},
 };
+static_assert(std::size(kFormatInfos) == impl::kFormatCount);
 
 simdrope_format FormatOf(const Array& array, PyObject* format, const char* name) {
   if (IsNone(format)) {
