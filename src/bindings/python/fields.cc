@@ -1,163 +1,80 @@
 #include "fields.h"
 
+#include <array>
 #include <climits>
 #include <cstring>
+#include <string>
+#include <type_traits>
+
+#include "core/config_fields.h"
+#include "core/names.h"
 
 namespace simdrope::python {
 namespace {
 
-enum class Kind { kInt32, kInt64, kDouble, kFloat, kBool, kEnum };
+template <class Enum>
+inline constexpr auto kNamesOf = [] {
+  std::array<const char*, impl::NamedValues<Enum>()> names{};
+  for (size_t i = 0; i < names.size(); ++i) names[i] = impl::NameOf(static_cast<Enum>(i));
+  return names;
+}();
 
-struct Field {
-  const char* name;
-  Kind kind;
-  size_t offset;
-  const Names* names = nullptr;
-};
+template <class List>
+constexpr Names NamesIn(const List& names) {
+  return {std::data(names), static_cast<int>(std::size(names))};
+}
 
-#define FIELD(type, name, kind) \
-  { #name, Kind::kind, offsetof(type, name), nullptr }
-#define ENUM_FIELD(type, name, names) \
-  { #name, Kind::kEnum, offsetof(type, name), &names }
-
-const Field kConfigFields[] = {
-    FIELD(simdrope_config, head_dim, kInt32),
-    FIELD(simdrope_config, rotary_dim, kInt32),
-    FIELD(simdrope_config, rotary_offset, kInt32),
-    FIELD(simdrope_config, split, kInt32),
-    ENUM_FIELD(simdrope_config, pairing, kPairings),
-    ENUM_FIELD(simdrope_config, precision, kPrecisions),
-    FIELD(simdrope_config, theta, kDouble),
-    FIELD(simdrope_config, reversed, kBool),
-    FIELD(simdrope_config, query_log_length, kDouble),
-    ENUM_FIELD(simdrope_config, angle_order, kAngleOrders),
-    FIELD(simdrope_config, pairs_in_sections, kBool),
-};
-const Field kScalingFields[] = {
-    ENUM_FIELD(simdrope_scaling, type, kScalings),
-    FIELD(simdrope_scaling, factor, kDouble),
-    FIELD(simdrope_scaling, attention_factor, kDouble),
-    FIELD(simdrope_scaling, attention_factor_given, kBool),
-    FIELD(simdrope_scaling, original_max_position, kInt64),
-    FIELD(simdrope_scaling, max_position, kInt64),
-    FIELD(simdrope_scaling, seq_len, kInt64),
-    FIELD(simdrope_scaling, low_freq_factor, kDouble),
-    FIELD(simdrope_scaling, high_freq_factor, kDouble),
-    FIELD(simdrope_scaling, beta_fast, kDouble),
-    FIELD(simdrope_scaling, beta_slow, kDouble),
-    FIELD(simdrope_scaling, truncate, kBool),
-    FIELD(simdrope_scaling, extrapolation_factor, kDouble),
-    FIELD(simdrope_scaling, mscale, kDouble),
-    FIELD(simdrope_scaling, mscale_all_dim, kDouble),
-    FIELD(simdrope_scaling, short_mscale, kDouble),
-    FIELD(simdrope_scaling, long_mscale, kDouble),
-    FIELD(simdrope_scaling, proportion, kDouble),
-};
-const Field kAxesFields[] = {
-    FIELD(simdrope_axes, count, kInt32),
-    ENUM_FIELD(simdrope_axes, layout, kAxisLayouts),
-};
-const Field kXposFields[] = {
-    FIELD(simdrope_xpos, scale_base, kDouble),
-    FIELD(simdrope_xpos, center, kDouble),
-    FIELD(simdrope_xpos, center_at_half_length, kBool),
-};
-const Field kTemperatureFields[] = {
-    FIELD(simdrope_temperature, beta, kDouble),
-    FIELD(simdrope_temperature, length, kDouble),
-    FIELD(simdrope_temperature, offset, kDouble),
-};
-const Field kNormFields[] = {
-    ENUM_FIELD(simdrope_norm, type, kNorms),     FIELD(simdrope_norm, eps, kFloat),
-    FIELD(simdrope_norm, weight_offset, kFloat), FIELD(simdrope_norm, over_all_heads, kBool),
-    FIELD(simdrope_norm, after_rotation, kBool), FIELD(simdrope_norm, round, kBool),
-};
-const Field kStagesFields[] = {
-    FIELD(simdrope_stages, input_hadamard, kInt32),
-    FIELD(simdrope_stages, hadamard, kInt32),
-    FIELD(simdrope_stages, scale, kFloat),
-};
-
-#undef FIELD
-#undef ENUM_FIELD
-
-const char* const kPairingNames[] = {"half", "interleaved", "same"};
-const char* const kPrecisionNames[] = {"exact", "float32", "bf16_positions", "f16_positions"};
-const char* const kScalingNames[] = {"none", "linear",   "llama3",       "ntk",          "dynamic",
-                                     "yarn", "longrope", "proportional", "freq_factors", "explicit"};
-const char* const kAxisLayoutNames[] = {"sections", "interleaved", "alternate", "restart",
-                                        "strided",  "explicit",    "sum"};
-const char* const kAngleOrderNames[] = {"of_pairs", "halves", "neighbours"};
-const char* const kFormatNames[] = {"f32", "f16", "bf16", "f8_e4m3", "f8_e5m2", "i8", "u8", "q8_0", "q4_0"};
+const char* const kPairingNames[] = {impl::NameOf(SIMDROPE_HALF), impl::NameOf(SIMDROPE_INTERLEAVED), "same"};
 const char* const kOutOfRangeNames[] = {"reject", "identity", "skip"};
 const char* const kNormNames[] = {"none", "rms", "l2", "layer"};
 
-template <int count>
-constexpr Names List(const char* const (&names)[count]) {
-  return {names, count};
+void Read(PyObject* value, const char* name, int32_t* out) {
+  const int64_t wide = Int64(value, name);
+  if (wide < INT32_MIN || wide > INT32_MAX) Raise(PyExc_ValueError, "%s = %R does not fit 32 bits", name, value);
+  *out = static_cast<int32_t>(wide);
+}
+void Read(PyObject* value, const char* name, int64_t* out) { *out = Int64(value, name); }
+void Read(PyObject* value, const char* name, double* out) { *out = Double(value, name); }
+void Read(PyObject* value, const char* name, float* out) { *out = static_cast<float>(Double(value, name)); }
+void Read(PyObject* value, const char*, bool* out) {
+  const int truth = PyObject_IsTrue(value);
+  Checked(truth);
+  *out = truth == 1;
+}
+void Read(PyObject* value, const char* name, simdrope_norm_type* out) {
+  *out = static_cast<simdrope_norm_type>(ValueOf(kNorms, value, name));
+}
+template <class Enum, class = std::enable_if_t<std::is_enum_v<Enum>>>
+void Read(PyObject* value, const char* name, Enum* out) {
+  *out = static_cast<Enum>(ValueOf(NamesIn(kNamesOf<Enum>), value, name));
 }
 
+// The attribute `attribute` of `object`, which is called `what`.
 template <class T>
-void Store(void* at, T value) {
-  std::memcpy(at, &value, sizeof(value));
-}
-template <class T>
-T Load(const void* at) {
-  T value;
-  std::memcpy(&value, at, sizeof(value));
-  return value;
+void ReadAttribute(PyObject* object, const char* what, const char* attribute, T* out) {
+  Read(Attribute(object, attribute).get(), (std::string(what) + "." + attribute).c_str(), out);
 }
 
-void ReadField(const Field& field, PyObject* value, const char* name, void* at) {
-  switch (field.kind) {
-    case Kind::kInt32: {
-      const int64_t wide = Int64(value, name);
-      if (wide < INT32_MIN || wide > INT32_MAX) Raise(PyExc_ValueError, "%s = %R does not fit 32 bits", name, value);
-      return Store(at, static_cast<int32_t>(wide));
-    }
-    case Kind::kInt64: return Store(at, Int64(value, name));
-    case Kind::kDouble: return Store(at, Double(value, name));
-    case Kind::kFloat: return Store(at, static_cast<float>(Double(value, name)));
-    case Kind::kBool: {
-      const int truth = PyObject_IsTrue(value);
-      Checked(truth);
-      return Store(at, truth == 1);
-    }
-    case Kind::kEnum: return Store(at, ValueOf(*field.names, value, name));
-  }
+Ref Make(int32_t value) { return Checked(PyLong_FromLong(value)); }
+Ref Make(int64_t value) { return Checked(PyLong_FromLongLong(value)); }
+Ref Make(double value) { return Checked(PyFloat_FromDouble(value)); }
+Ref Make(bool value) { return Checked(PyBool_FromLong(value)); }
+template <class Enum, class = std::enable_if_t<std::is_enum_v<Enum>>>
+Ref Make(Enum value) {
+  return Checked(PyUnicode_FromString(impl::NameOf(value)));
 }
 
-template <int count>
-void ReadFields(PyObject* object, const char* what, const Field (&fields)[count], void* out) {
-  for (const Field& field : fields) {
-    const Ref value = Attribute(object, field.name);
-    char name[64];
-    PyOS_snprintf(name, sizeof(name), "%s.%s", what, field.name);
-    ReadField(field, value.get(), name, static_cast<char*>(out) + field.offset);
-  }
-}
+// "scaling.factor" is `factor` of a Config's `scaling`, "theta" the Config's own.
+struct Place {
+  std::string part;  // "": the Config
+  const char* attribute;
 
-Ref MakeField(const Field& field, const void* at) {
-  switch (field.kind) {
-    case Kind::kInt32: return Checked(PyLong_FromLong(Load<int32_t>(at)));
-    case Kind::kInt64: return Checked(PyLong_FromLongLong(Load<int64_t>(at)));
-    case Kind::kDouble: return Checked(PyFloat_FromDouble(Load<double>(at)));
-    case Kind::kFloat: return Checked(PyFloat_FromDouble(static_cast<double>(Load<float>(at))));
-    case Kind::kBool: return Checked(PyBool_FromLong(Load<bool>(at)));
-    case Kind::kEnum: return Checked(PyUnicode_FromString(field.names->first[Load<int>(at)]));
+  explicit Place(const char* field) {
+    const char* dot = std::strchr(field, '.');
+    if (dot != nullptr) part.assign(field, dot);
+    attribute = dot != nullptr ? dot + 1 : field;
   }
-  return Ref();
-}
-
-template <int count>
-Ref MakeFields(const Field (&fields)[count], const void* in) {
-  Ref keywords = Checked(PyDict_New());
-  for (const Field& field : fields) {
-    const Ref value = MakeField(field, static_cast<const char*>(in) + field.offset);
-    Checked(PyDict_SetItemString(keywords.get(), field.name, value.get()));
-  }
-  return keywords;
-}
+};
 
 template <class T, class Convert>
 std::vector<T> ReadList(PyObject* object, const char* attribute, const char* name, const Convert& convert) {
@@ -176,15 +93,6 @@ int64_t Between(int64_t low, int64_t high, PyObject* item, const char* name) {
   return value;
 }
 
-template <class T, class Convert>
-void SetList(PyObject* keywords, const char* name, const T* values, int64_t count, const Convert& convert) {
-  const Ref tuple = Checked(PyTuple_New(count));
-  for (int64_t i = 0; i < count; ++i) {
-    Checked(PyTuple_SetItem(tuple.get(), i, Checked(convert(values[i])).release()));
-  }
-  Checked(PyDict_SetItemString(keywords, name, tuple.get()));
-}
-
 Ref Construct(PyObject* module, const char* type, PyObject* keywords) {
   const Ref constructor = Attribute(module, type);
   const Ref none = Checked(PyTuple_New(0));
@@ -193,14 +101,10 @@ Ref Construct(PyObject* module, const char* type, PyObject* keywords) {
 
 }  // namespace
 
-const Names kPairings = List(kPairingNames);
-const Names kAngleOrders = List(kAngleOrderNames);
-const Names kPrecisions = List(kPrecisionNames);
-const Names kScalings = List(kScalingNames);
-const Names kAxisLayouts = List(kAxisLayoutNames);
-const Names kFormats = List(kFormatNames);
-const Names kOutOfRange = List(kOutOfRangeNames);
-const Names kNorms = List(kNormNames);
+const Names kPairings = NamesIn(kPairingNames);
+const Names kFormats = NamesIn(kNamesOf<simdrope_format>);
+const Names kOutOfRange = NamesIn(kOutOfRangeNames);
+const Names kNorms = NamesIn(kNormNames);
 
 int ValueOf(const Names& names, PyObject* text, const char* argument) {
   const char* wanted = Text(text, argument);
@@ -212,74 +116,145 @@ int ValueOf(const Names& names, PyObject* text, const char* argument) {
   Raise(PyExc_ValueError, "%s = %R is none of %U", argument, text, list.get());
 }
 
+namespace {
+
+class ConfigReader {
+ public:
+  ConfigReader(PyObject* config, OwnedConfig* out) : config_(config), out_(out) {}
+
+  template <class T>
+  void Value(const impl::Field& field, T& value) {
+    if (field.role == impl::FieldRole::kCount) return;
+    const Place place(field.name);
+    if (place.part.empty()) return ReadAttribute(config_, "config", place.attribute, &value);
+    ReadAttribute(Attribute(config_, place.part.c_str()).get(), place.part.c_str(), place.attribute, &value);
+  }
+  template <size_t n>
+  void Array(const impl::Field& field, int32_t (&values)[n]) {
+    const std::vector<int64_t> given = Numbers<int64_t>(
+        field, [](PyObject* item, const char* name) { return Between(INT32_MIN, INT32_MAX, item, name); });
+    if (given.size() > n) {
+      Raise(PyExc_ValueError, "%s has %zd entries, more than %d", field.name, static_cast<Py_ssize_t>(given.size()),
+            static_cast<int>(n));
+    }
+    for (size_t i = 0; i < given.size(); ++i) values[i] = static_cast<int32_t>(given[i]);
+  }
+  void List(impl::FactorsList list, simdrope_config& config) {
+    out_->factors = Numbers<double>(list.field, Double);
+    config.scaling.factor_count = static_cast<int32_t>(out_->factors.size());
+    config.scaling.factors = out_->factors.empty() ? nullptr : out_->factors.data();
+  }
+  void List(impl::LongFactorsList list, simdrope_config& config) {
+    out_->long_factors = Numbers<double>(list.field, Double);
+    if (!out_->long_factors.empty() && out_->long_factors.size() != out_->factors.size()) {
+      Raise(PyExc_ValueError, "scaling.long_factors has %zd entries, scaling.factors %zd",
+            static_cast<Py_ssize_t>(out_->long_factors.size()), static_cast<Py_ssize_t>(out_->factors.size()));
+    }
+    config.scaling.long_factors = out_->long_factors.empty() ? nullptr : out_->long_factors.data();
+  }
+  void List(impl::PairAxisList list, simdrope_config& config) {
+    out_->pair_axis = Numbers<uint8_t>(list.field, [](PyObject* item, const char* name) {
+      return static_cast<uint8_t>(Between(0, UINT8_MAX, item, name));
+    });
+    config.axes.pair_axis_count = static_cast<int32_t>(out_->pair_axis.size());
+    config.axes.pair_axis = out_->pair_axis.empty() ? nullptr : out_->pair_axis.data();
+  }
+
+ private:
+  template <class T, class Convert>
+  std::vector<T> Numbers(const impl::Field& field, const Convert& convert) {
+    const Place place(field.name);
+    return ReadList<T>(Attribute(config_, place.part.c_str()).get(), place.attribute, field.name, convert);
+  }
+
+  PyObject* config_;
+  OwnedConfig* out_;
+};
+
+// Keywords for the constructors of Config and of its parts.
+class ConfigMaker {
+ public:
+  explicit ConfigMaker(int32_t axes) : axes_(axes) {}
+
+  template <class T>
+  void Value(const impl::Field& field, const T& value) {
+    if (field.role != impl::FieldRole::kCount) Set(field, Make(value));
+  }
+  template <size_t n>
+  void Array(const impl::Field& field, const int32_t (&values)[n]) {
+    Set(field, Tuple(values, axes_ > 1 ? axes_ : 0));
+  }
+  template <class FieldList>
+  void List(FieldList list, const simdrope_config& config) {
+    if (list.Values(config) != nullptr) Set(list.field, Tuple(list.Values(config), list.Count(config)));
+  }
+  Ref Done() {
+    const Ref module = Checked(PyImport_ImportModule("simdrope._types"));
+    for (const Part& part : parts_) {
+      const Ref made = Construct(module.get(), part.type, part.keywords.get());
+      Checked(PyDict_SetItemString(keywords_.get(), part.name, made.get()));
+    }
+    return Construct(module.get(), "Config", keywords_.get());
+  }
+
+ private:
+  struct Part {
+    const char* name;
+    const char* type;  // in simdrope._types
+    Ref keywords = Checked(PyDict_New());
+  };
+
+  template <class Number>
+  static Ref Tuple(const Number* values, int64_t count) {
+    using Item = std::conditional_t<std::is_integral_v<Number>, int32_t, Number>;
+    Ref tuple = Checked(PyTuple_New(count));
+    for (int64_t i = 0; i < count; ++i) {
+      Checked(PyTuple_SetItem(tuple.get(), i, Make(static_cast<Item>(values[i])).release()));
+    }
+    return tuple;
+  }
+  void Set(const impl::Field& field, Ref value) {
+    const Place place(field.name);
+    PyObject* keywords = place.part.empty() ? keywords_.get() : nullptr;
+    for (const Part& part : parts_) {
+      if (place.part == part.name) keywords = part.keywords.get();
+    }
+    if (keywords == nullptr) Raise(PyExc_SystemError, "%s belongs to no part of simdrope._types.Config", field.name);
+    Checked(PyDict_SetItemString(keywords, place.attribute, value.get()));
+  }
+
+  int32_t axes_;
+  Ref keywords_ = Checked(PyDict_New());
+  Part parts_[4] = {{"scaling", "Scaling"}, {"axes", "Axes"}, {"xpos", "XPos"}, {"temperature", "Temperature"}};
+};
+
+}  // namespace
+
 void ReadConfig(PyObject* config, OwnedConfig* out) {
   simdrope_config_init(&out->config);
-  ReadFields(config, "config", kConfigFields, &out->config);
-
-  simdrope_scaling& scaling = out->config.scaling;
-  const Ref scaling_object = Attribute(config, "scaling");
-  ReadFields(scaling_object.get(), "scaling", kScalingFields, &scaling);
-  out->factors = ReadList<double>(scaling_object.get(), "factors", "scaling.factors", Double);
-  out->long_factors = ReadList<double>(scaling_object.get(), "long_factors", "scaling.long_factors", Double);
-  if (!out->long_factors.empty() && out->long_factors.size() != out->factors.size()) {
-    Raise(PyExc_ValueError, "scaling.long_factors has %zd entries, scaling.factors %zd",
-          static_cast<Py_ssize_t>(out->long_factors.size()), static_cast<Py_ssize_t>(out->factors.size()));
-  }
-  scaling.factor_count = static_cast<int32_t>(out->factors.size());
-  scaling.factors = out->factors.empty() ? nullptr : out->factors.data();
-  scaling.long_factors = out->long_factors.empty() ? nullptr : out->long_factors.data();
-
-  simdrope_axes& axes = out->config.axes;
-  const Ref axes_object = Attribute(config, "axes");
-  ReadFields(axes_object.get(), "axes", kAxesFields, &axes);
-  const std::vector<int64_t> sections =
-      ReadList<int64_t>(axes_object.get(), "sections", "axes.sections",
-                        [](PyObject* item, const char* name) { return Between(INT32_MIN, INT32_MAX, item, name); });
-  if (sections.size() > SIMDROPE_MAX_AXES) {
-    Raise(PyExc_ValueError, "axes.sections has %zd entries, more than %d", static_cast<Py_ssize_t>(sections.size()),
-          SIMDROPE_MAX_AXES);
-  }
-  for (size_t i = 0; i < sections.size(); ++i) axes.sections[i] = static_cast<int32_t>(sections[i]);
-  out->pair_axis = ReadList<uint8_t>(
-      axes_object.get(), "pair_axis", "axes.pair_axis",
-      [](PyObject* item, const char* name) { return static_cast<uint8_t>(Between(0, UINT8_MAX, item, name)); });
-  axes.pair_axis_count = static_cast<int32_t>(out->pair_axis.size());
-  axes.pair_axis = out->pair_axis.empty() ? nullptr : out->pair_axis.data();
-
-  ReadFields(Attribute(config, "xpos").get(), "xpos", kXposFields, &out->config.xpos);
-  ReadFields(Attribute(config, "temperature").get(), "temperature", kTemperatureFields, &out->config.temperature);
+  ConfigReader reader(config, out);
+  impl::VisitFields(reader, out->config);
 }
 
 Ref MakeConfig(const simdrope_config& config) {
-  const Ref module = Checked(PyImport_ImportModule("simdrope._types"));
-  Ref keywords = MakeFields(kConfigFields, &config);
-  const auto set = [&](const char* field, const char* type, PyObject* values) {
-    const Ref part = Construct(module.get(), type, values);
-    Checked(PyDict_SetItemString(keywords.get(), field, part.get()));
-  };
-  const Ref scaling = MakeFields(kScalingFields, &config.scaling);
-  if (config.scaling.factors != nullptr) {
-    SetList(scaling.get(), "factors", config.scaling.factors, config.scaling.factor_count, PyFloat_FromDouble);
-  }
-  if (config.scaling.long_factors != nullptr) {
-    SetList(scaling.get(), "long_factors", config.scaling.long_factors, config.scaling.factor_count,
-            PyFloat_FromDouble);
-  }
-  set("scaling", "Scaling", scaling.get());
-  const Ref axes = MakeFields(kAxesFields, &config.axes);
-  SetList(axes.get(), "sections", config.axes.sections, config.axes.count > 1 ? config.axes.count : 0,
-          [](int32_t section) { return PyLong_FromLong(section); });
-  if (config.axes.pair_axis != nullptr) {
-    SetList(axes.get(), "pair_axis", config.axes.pair_axis, config.axes.pair_axis_count,
-            [](uint8_t axis) { return PyLong_FromLong(axis); });
-  }
-  set("axes", "Axes", axes.get());
-  set("xpos", "XPos", MakeFields(kXposFields, &config.xpos).get());
-  set("temperature", "Temperature", MakeFields(kTemperatureFields, &config.temperature).get());
-  return Construct(module.get(), "Config", keywords.get());
+  ConfigMaker maker(config.axes.count);
+  impl::VisitFields(maker, config);
+  return maker.Done();
 }
 
-void ReadNorm(PyObject* norm, simdrope_norm* out) { ReadFields(norm, "norm", kNormFields, out); }
-void ReadStages(PyObject* stages, simdrope_stages* out) { ReadFields(stages, "stages", kStagesFields, out); }
+void ReadNorm(PyObject* norm, simdrope_norm* out) {
+  ReadAttribute(norm, "norm", "type", &out->type);
+  ReadAttribute(norm, "norm", "eps", &out->eps);
+  ReadAttribute(norm, "norm", "weight_offset", &out->weight_offset);
+  ReadAttribute(norm, "norm", "over_all_heads", &out->over_all_heads);
+  ReadAttribute(norm, "norm", "after_rotation", &out->after_rotation);
+  ReadAttribute(norm, "norm", "round", &out->round);
+}
+
+void ReadStages(PyObject* stages, simdrope_stages* out) {
+  ReadAttribute(stages, "stages", "input_hadamard", &out->input_hadamard);
+  ReadAttribute(stages, "stages", "hadamard", &out->hadamard);
+  ReadAttribute(stages, "stages", "scale", &out->scale);
+}
 
 }  // namespace simdrope::python

@@ -1,4 +1,5 @@
-// Structs of simdrope.h as the dataclasses of simdrope._types: each field a row of a table.
+// Structs of simdrope.h as the dataclasses of simdrope._types. Fields and names are those of core/config_fields.h and
+// core/names.h.
 #ifndef SIMDROPE_BINDINGS_PYTHON_FIELDS_H_
 #define SIMDROPE_BINDINGS_PYTHON_FIELDS_H_
 
@@ -14,7 +15,7 @@ struct Names {
   const char* const* first;
   int count;
 };
-extern const Names kPairings, kPrecisions, kScalings, kAxisLayouts, kAngleOrders, kFormats, kOutOfRange, kNorms;
+extern const Names kPairings, kFormats, kOutOfRange, kNorms;
 
 // The value called `name` in `text`; `argument` says what is being read, for the message.
 int ValueOf(const Names& names, PyObject* text, const char* argument);
