@@ -54,6 +54,11 @@ TEST_CASE("makers place elements where their names say") {
   CHECK(kv.k.heads == 2);
   CHECK(static_cast<int64_t>(ValueOf(kv.v, 0, 1, 1, 2)) == (1 * 4 + 3) * 6 + 2);
 
+  const Tensor cache = simdrope::with_slots_by_position(bhsd, 1);
+  CHECK(cache.slots.source == SIMDROPE_SLOTS_POSITIONS);
+  CHECK(cache.slots.batch == 2);
+  CHECK(cache.slots.seq == 1);
+
   std::vector<uint16_t> halves(64);
   const Tensor some = simdrope::heads(simdrope::thd(halves.data(), simdrope::bf16, 2, 4, 8), 1, 2);
   CHECK(some.data == halves.data() + 8);
