@@ -4,7 +4,8 @@
   extract.py pages ROOT             README.md and docs/*.md, a line each
   extract.py list PAGE...           a line for each block: PAGE|LINE|LANGUAGE|main or part|core or io
   extract.py write PAGE LINE FILE   the block that begins at LINE, as written, with #line directives
-  extract.py links PAGE...          fails where a relative link leads to no file or no heading
+  extract.py links ROOT PAGE...     fails where a relative link leads to no file or no heading, where no page links to a
+                                    page of docs/, and where the pages are not those that meson configured, PAGE...
 
 A block without main is a part: it has to be a translation unit of its own all the same.
 """
@@ -40,6 +41,23 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
 
 
+def pages(root):
+    return [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+
+
+def faults_of(root, configured):
+    found = pages(root)
+    for page in sorted(set(found) ^ set(configured)):
+        yield f"{page} came or went since meson configured: configure anew"
+    linked = {(page.parent / path).resolve() for page in found
+              for path in re.findall(r"\]\(([^)#\s:]+)", page.read_text(encoding="utf-8"))}
+    for page in found[1:]:
+        if page.resolve() not in linked:
+            yield f"{page}: no page links to it"
+    for page in found:
+        yield from broken_links(page)
+
+
 def broken_links(page):
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         for target in re.findall(r"\]\(([^)\s]+)\)", line):
@@ -53,11 +71,10 @@ def broken_links(page):
 
 def main(arguments):
     if arguments[:1] == ["links"]:
-        broken = [message for page in arguments[1:] for message in broken_links(pathlib.Path(page))]
-        sys.exit("\n".join(broken) or 0)
+        root, *configured = map(pathlib.Path, arguments[1:])
+        sys.exit("\n".join(faults_of(root, configured)) or 0)
     if arguments[:1] == ["pages"] and len(arguments) == 2:
-        root = pathlib.Path(arguments[1])
-        print(root / "README.md", *sorted((root / "docs").glob("*.md")), sep="\n")
+        print(*pages(pathlib.Path(arguments[1])), sep="\n")
         return
     if arguments[:1] == ["list"]:
         for page in map(pathlib.Path, arguments[1:]):
