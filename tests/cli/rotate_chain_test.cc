@@ -66,6 +66,7 @@ TEST_CASE("norms of every kind, checked through every stage") {
   }
   CHECK(cases == 28);
   in.Right({"--q-norm", "layer:" + (in.folder / "q_weight.npy"), "--q-bias", in.folder / "bias.npy"});
+  in.Right({"--k-norm", "layer:" + (in.folder / "q_weight.npy"), "--k-bias", in.folder / "bias.npy"});
   in.Right({"--hadamard", "64", "--q-scale", "0.125"});
   in.Right({"--input-hadamard", "32", "--hadamard", "16"});
 }
