@@ -36,15 +36,9 @@ ChainImplementations AllChainImplementations() {
   };
   add(MakeSimdropeChains());
   add(MakeChainRoofs());
-#ifdef HAVE_GGML
-  add(MakeGgmlChains());
-#endif
-#ifdef HAVE_TORCH
-  add(MakeTorchChains());
-#endif
-#ifdef HAVE_ONNXRUNTIME
-  add(MakeOnnxRuntimeChains());
-#endif
+#define ADD(Peer) add(Make##Peer##Chains());
+  FOUND_PEERS(ADD)
+#undef ADD
   return all;
 }
 

@@ -32,9 +32,9 @@ using ChainImplementations = std::vector<std::unique_ptr<ChainImplementation>>;
 // One function an adapter.
 ChainImplementations MakeSimdropeChains();
 ChainImplementations MakeChainRoofs();
-ChainImplementations MakeGgmlChains();
-ChainImplementations MakeTorchChains();
-ChainImplementations MakeOnnxRuntimeChains();
+#define DECLARE(Peer) ChainImplementations Make##Peer##Chains();
+FOUND_PEERS(DECLARE)  // those of bench/meson.build
+#undef DECLARE
 
 ChainImplementations AllChainImplementations();
 

@@ -37,9 +37,9 @@ Implementations MakeRowFunctions();
 Implementations MakeRoofs();
 Implementations MakeMemcpy();
 Implementations MakePlainLoops();
-Implementations MakeOnnxRuntime();
-Implementations MakeGgml();
-Implementations MakeTorch();
+#define DECLARE(Peer) Implementations Make##Peer();
+FOUND_PEERS(DECLARE)  // those of bench/meson.build
+#undef DECLARE
 
 // An implementation that was not built in, and why.
 struct Absent {

@@ -14,15 +14,9 @@ Implementations AllImplementations() {
   add(MakeRoofs());
   add(MakeMemcpy());
   add(MakePlainLoops());
-#ifdef HAVE_ONNXRUNTIME
-  add(MakeOnnxRuntime());
-#endif
-#ifdef HAVE_GGML
-  add(MakeGgml());
-#endif
-#ifdef HAVE_TORCH
-  add(MakeTorch());
-#endif
+#define ADD(Peer) add(Make##Peer());
+  FOUND_PEERS(ADD)
+#undef ADD
   return all;
 }
 
@@ -38,15 +32,9 @@ std::vector<Absent> AbsentImplementations() {
 #ifndef HAVE_LOOP_CLANG
   absent.push_back({"loop-clang", WHY_NO_LOOP_CLANG});
 #endif
-#ifndef HAVE_ONNXRUNTIME
-  absent.push_back({"onnxruntime", WHY_NO_ONNXRUNTIME});
-#endif
-#ifndef HAVE_GGML
-  absent.push_back({"ggml", WHY_NO_GGML});
-#endif
-#ifndef HAVE_TORCH
-  absent.push_back({"torch", WHY_NO_TORCH});
-#endif
+#define ADD(name, reason) absent.push_back({name, reason});
+  ABSENT_PEERS(ADD)
+#undef ADD
   return absent;
 }
 

@@ -145,6 +145,12 @@ def groups(timings):
     return found
 
 
+def workloads(timings):
+    """The workloads of the apply timings, as simdrope_bench runs them; `tokens-<n>` are one over its length."""
+    names = dict.fromkeys(timing["workload"] for timing in timings if timing["kind"] == "apply")
+    return [name for name in names if not name.startswith("tokens-")]
+
+
 def fused_groups(timings):
     """The fused timings by (chain, formats, workload, threads), each a dict impl -> timing."""
     found = {}

@@ -1,8 +1,6 @@
 """report.md: what was measured, for people."""
 
-from report_data import best_peer, disturbed, fused_groups, groups
-
-WORKLOADS = ("prefill", "decode32", "decode1", "long", "gptj", "mla", "vision", "bhsd", "empty")
+from report_data import best_peer, disturbed, fused_groups, groups, is_own, is_yardstick, workloads
 
 
 def microseconds(timing):
@@ -54,7 +52,8 @@ def peer_lines(report, threads):
                    "roof / simdrope", "best peer", "", "best peer / simdrope", "compiler's loop / simdrope")
     slower = 0
     found = groups(report["timings"])
-    for key in sorted((k for k in found if k[0] in WORKLOADS), key=lambda k: (WORKLOADS.index(k[0]),) + k[1:]):
+    names = workloads(report["timings"])
+    for key in sorted((k for k in found if k[0] in names), key=lambda k: (names.index(k[0]),) + k[1:]):
         group = found[key]
         own = group.get("simdrope")
         if key[4] != threads or own is None:
@@ -75,7 +74,7 @@ def peer_lines(report, threads):
 def all_lines(report):
     lines = []
     for key, group in groups(report["timings"]).items():
-        if key[4] != 1 or key[0] not in WORKLOADS:
+        if key[4] != 1 or key[0].startswith("tokens-"):
             continue
         times = sorted(group.values(), key=lambda t: t["median_ns"])
         lines.append(f"- {'/'.join(key[:4])}: " + ", ".join(f"{t['impl']} {microseconds(t)}" for t in times))
@@ -111,10 +110,11 @@ def other_lines(report):
 
 
 def fused_lines(report):
-    impls = ("simdrope", "simdrope-plan", "simdrope-streamed", "simdrope-separate", "ggml", "torch", "ort",
-             "roof-convert")
+    found = fused_groups(report["timings"])
+    peers = {impl for group in found.values() for impl in group if not is_own(impl) and not is_yardstick(impl)}
+    impls = ("simdrope", "simdrope-plan", "simdrope-streamed", "simdrope-separate", *sorted(peers), "roof-convert")
     lines = header("chain", "formats", "tokens", "threads", *impls)
-    for key, group in fused_groups(report["timings"]).items():
+    for key, group in found.items():
         chain, formats, workload, threads = key
         lines.append(row(chain, formats, workload.split("-")[-1], threads,
                          *[microseconds(group.get(impl)) for impl in impls]))

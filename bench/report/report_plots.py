@@ -7,8 +7,7 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 
-from report_data import groups, is_own, is_yardstick
-from report_markdown import WORKLOADS
+from report_data import groups, is_own, is_yardstick, workloads
 
 DTYPES = ("f32", "f16", "bf16")
 OWN, YARDSTICK, PEER = "#c44e52", "#999999", "#4c72b0"
@@ -56,12 +55,12 @@ def time_by_implementation(found, workload, path):
     return drawn
 
 
-def ratio_to_roof(found, path):
+def ratio_to_roof(found, names, path):
     """simdrope and its best peers as a part of the roof, in place, half pairs, one thread."""
     impls = ("simdrope", "loop-gcc", "loop-clang", "ggml", "torch-inplace")
     figure, axes = plt.subplots(3, 1, figsize=(12, 11), sharex=True)
     drawn = False
-    names = [w for w in WORKLOADS if any((w, dtype, "half", "inplace", 1) in found for dtype in DTYPES)]
+    names = [w for w in names if any((w, dtype, "half", "inplace", 1) in found for dtype in DTYPES)]
     for dtype, axis in zip(DTYPES, axes):
         for index, impl in enumerate(impls):
             xs, ys = [], []
@@ -135,9 +134,10 @@ def write_plots(report, folder):
         if draw(os.path.join(folder, name)):
             written.append(name)
 
-    for workload in WORKLOADS:
+    names = workloads(report["timings"])
+    for workload in names:
         keep(f"time-{workload}.svg", lambda path: time_by_implementation(found, workload, path))
-    keep("ratio-to-roof.svg", lambda path: ratio_to_roof(found, path))
+    keep("ratio-to-roof.svg", lambda path: ratio_to_roof(found, names, path))
     scaling = [k for k in found if k[0] == "prefill" and k[2:4] == ("half", "inplace")]
     keep("threads.svg", lambda path: curves(found, scaling, lambda key: key[4], "threads",
                                             "prefill in place, half pairs, by threads", path))
