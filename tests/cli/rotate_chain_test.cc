@@ -102,7 +102,7 @@ TEST_CASE("K and V in every format, in a cache, by slot") {
       {"q8_0", io::ElementType::u8, kHeadDim / 32 * 34, false},
       {"q4_0", io::ElementType::u8, kHeadDim / 32 * 18, false},
   };
-  static_assert(std::size(formats) == simdrope::impl::NamedValues<simdrope_format>());
+  static_assert(static_cast<int32_t>(std::size(formats)) == simdrope::impl::NamedValues<simdrope_format>());
   int cases = 0;
   for (const auto& format : formats) {
     CAPTURE(format.name);
