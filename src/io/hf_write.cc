@@ -1,3 +1,4 @@
+#include <cmath>
 #include <exception>
 #include <new>
 #include <simdrope/io.hpp>
@@ -11,6 +12,14 @@ namespace {
 
 int32_t rotary_dim_of(const simdrope_config& config) {
   return config.rotary_dim != 0 ? config.rotary_dim : config.head_dim - config.rotary_offset;
+}
+
+// `window` as a part of the head, so that a reader that truncates head_dim * fraction gets it back: 64 / 253 * 253 is
+// below 64.
+double fraction_for(int32_t window, int32_t head_dim) {
+  double fraction = static_cast<double>(window) / head_dim;
+  if (window > 0 && window < head_dim && fraction * head_dim < window) fraction = std::nextafter(fraction, 1.0);
+  return fraction;
 }
 
 // A model type whose implementation pairs and assigns axes as `config` does, as far as one exists.
@@ -87,7 +96,7 @@ OrderedTree rope_parameters(const simdrope_config& config) {
   rope["rope_theta"] = config.theta;
   const int32_t window = rotary_dim_of(config);
   if (config.rotary_offset == 0 && window != config.head_dim) {
-    rope["partial_rotary_factor"] = static_cast<double>(window) / config.head_dim;
+    rope["partial_rotary_factor"] = fraction_for(window, config.head_dim);
   }
   switch (s.type) {
     case SIMDROPE_SCALING_LINEAR:
@@ -172,7 +181,10 @@ std::string write(const simdrope_config& config) {
     OrderedTree none(OrderedJson::object());
     std::swap(out["rope_parameters"], none.root);
     fallback.head_dim = config.head_dim;
-    fallback.rotary_dim = config.head_dim;
+    fallback.rotary_dim = config.head_dim - config.head_dim % 2;
+    if (config.head_dim % 2 != 0) {
+      out["rope_parameters"]["partial_rotary_factor"] = fraction_for(fallback.rotary_dim, config.head_dim);
+    }
     fallback.pairing = model_type_for(config) == "llama" ? half : interleaved;
     out["model_type"] = fallback.pairing == half ? "llama" : "cohere";
     out.erase("qk_nope_head_dim");

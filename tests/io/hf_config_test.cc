@@ -474,6 +474,19 @@ struct ChangeOneField {
 
 }  // namespace
 
+TEST_CASE("hf_config: every window of every head is written and read back, odd heads too") {
+  for (int head_dim = 2; head_dim <= 300; head_dim += head_dim < 70 ? 1 : 23) {
+    for (int32_t rotary_dim = 2; rotary_dim <= head_dim; rotary_dim += 2) {
+      Config c(head_dim);
+      c.rotary_dim = rotary_dim;
+      check_round_trip(c);
+      if (rotary_dim + 2 > head_dim) continue;
+      c.rotary_offset = 2;
+      check_round_trip(c);
+    }
+  }
+}
+
 TEST_CASE("hf_config: each field of a Config is written and read back") {
   int fields = 0;
   for (;; ++fields) {
