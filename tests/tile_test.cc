@@ -416,6 +416,17 @@ TEST_CASE("bytes of every format, in the library's table and in simdrope.hpp") {
   }
 }
 
+TEST_CASE("every target's table has each format") {
+  ForEachTable([](const TileKernels& k, bool) {
+    for (const simdrope_format format : kAllFormats) {
+      INFO(NameOf(format));
+      CHECK(static_cast<bool>(k.load[format]));
+      CHECK(static_cast<bool>(k.load_and_sum[format]));
+      REQUIRE(static_cast<bool>(k.store[format]));
+    }
+  });
+}
+
 TEST_CASE("stores of every format, hostile elements, given and computed scales") {
   ForEachTable([](const TileKernels& k, bool) {
     Random random(1);

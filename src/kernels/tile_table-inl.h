@@ -74,14 +74,6 @@ constexpr TileKernels MakeTileKernels() {
   return k;
 }
 
-constexpr bool HasEveryFormat(const TileKernels& k) {
-  for (int format = 0; format < kFormatCount; ++format) {
-    if (k.load[format] == nullptr || k.load_and_sum[format] == nullptr || k.store[format] == nullptr) return false;
-  }
-  return true;
-}
-static_assert(HasEveryFormat(MakeTileKernels()));
-
 }  // namespace HWY_NAMESPACE
 }  // namespace simdrope::impl
 HWY_AFTER_NAMESPACE();
