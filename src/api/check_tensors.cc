@@ -79,19 +79,23 @@ bool IsEmptyView(const View& v) {
   return v.base == nullptr || v.axes[0].size == 0 || v.axes[1].size == 0 || v.axes[2].size == 0;
 }
 
-// Bytes from the lowest element's first to the highest's last, of the axes whose |stride| is below `limit`.
+// From the lowest element's begin to the highest's end, in bytes or elements: a run of `after`, repeated along the axes
+// that are added.
 struct Extent {
   int64_t before = 0;  // below the base
   int64_t after = 0;   // from the base on
+
+  void Add(int64_t size, int64_t stride) {
+    if (size > 1) (stride < 0 ? before : after) += (size - 1) * std::llabs(stride);
+  }
   int64_t total() const { return before + after; }
 };
 
+// In bytes, of the axes whose |stride| is below `limit`.
 Extent ExtentOf(const View& v, int64_t limit) {
-  Extent extent;
-  extent.after = v.width;
+  Extent extent{0, v.width};
   for (const Axis& axis : v.axes) {
-    if (axis.size < 2 || std::llabs(axis.stride) >= limit) continue;
-    (axis.stride < 0 ? extent.before : extent.after) += (axis.size - 1) * std::llabs(axis.stride);
+    if (std::llabs(axis.stride) < limit) extent.Add(axis.size, axis.stride);
   }
   return extent;
 }
@@ -127,45 +131,32 @@ struct Interval {
   uintptr_t end;
 };
 
+Interval IntervalAround(const void* base, int64_t bytes_before, int64_t bytes_after) {
+  const auto address = reinterpret_cast<uintptr_t>(base);
+  return {address - static_cast<uintptr_t>(bytes_before), address + static_cast<uintptr_t>(bytes_after)};
+}
+
 Interval IntervalOf(const View& v) {
   const Extent all = ExtentOf(v, INT64_MAX);
-  const auto base = reinterpret_cast<uintptr_t>(v.base);
-  return {base - static_cast<uintptr_t>(all.before), base + static_cast<uintptr_t>(all.after)};
+  return IntervalAround(v.base, all.before, all.after);
 }
 
-// The same of what has not been made into a View, for the many calls whose intervals are apart: `run` elements,
-// repeated along axes.
-class Reach {
- public:
-  explicit Reach(int64_t run) : after_(run) {}
-  void Add(int64_t size, int64_t stride) {
-    if (size > 1) (stride < 0 ? before_ : after_) += (size - 1) * std::llabs(stride);
-  }
-  Interval From(const void* data, simdrope_format format) const {
-    const auto base = reinterpret_cast<uintptr_t>(data);
-    return {base - static_cast<uintptr_t>(BytesOf(format, before_)),
-            base + static_cast<uintptr_t>(BytesOf(format, after_))};
-  }
-
- private:
-  int64_t before_ = 0;
-  int64_t after_;
-};
-
+// The same without a View, for the many calls whose intervals are apart.
 Interval IntervalOf(const simdrope_tensor& t) {
-  Reach reach(t.head_dim);
-  reach.Add(t.batch, t.batch_stride);
-  reach.Add(t.seq, t.seq_stride);
-  reach.Add(t.heads, t.head_stride);
-  return reach.From(t.data, t.format);
+  Extent all{0, t.head_dim};
+  all.Add(t.batch, t.batch_stride);
+  all.Add(t.seq, t.seq_stride);
+  all.Add(t.heads, t.head_stride);
+  return IntervalAround(t.data, BytesOf(t.format, all.before), BytesOf(t.format, all.after));
 }
 
+// Of one of a table's arrays.
 Interval IntervalOf(const simdrope_table& t, const void* data) {
-  Reach reach(RunOf(t));
-  reach.Add(t.batches, t.batch_stride);
-  reach.Add(t.rows, t.row_stride);
-  reach.Add(t.heads, t.head_stride);
-  return reach.From(data, t.format);
+  Extent all{0, RunOf(t)};
+  all.Add(t.batches, t.batch_stride);
+  all.Add(t.rows, t.row_stride);
+  all.Add(t.heads, t.head_stride);
+  return IntervalAround(data, BytesOf(t.format, all.before), BytesOf(t.format, all.after));
 }
 
 bool IsDisjoint(const View& a, const Interval& a_all, const View& b, const Interval& b_all) {

@@ -179,7 +179,6 @@ int64_t RowsTogether(const simdrope_rope& rope, const TokenPositions& tokens, in
   if (!are_phases || rope.has_xpos() || rope.summed_axes > 1 || most < 2) return 1;
   if (rope.axes == 1 && tokens.ToNext(0) != 1) return 1;
   most = tokens.CountAlike(rope.axes, most);
-  if (most < 2) return 1;
   // The part of the angle that is left out from kMaxRestPosition on is not to depend on where rows begin.
   const auto has_rest = [](int64_t position) { return position >= -kMaxRestPosition && position <= kMaxRestPosition; };
   for (int32_t a = 0; a < rope.axes; ++a) {

@@ -46,8 +46,8 @@ class TokenPositions {
   double real_on_axis(int32_t axis) const;  // of any kind
   // From here to the next token of the batch entry: what is added to the integer position, modulo 2^64.
   int64_t ToNext(int32_t axis) const;
-  // How many tokens from here on, `most` of this batch entry at most, differ from one to the next by ToNext on each of
-  // `axes` axes. `most` is above 1.
+  // How many tokens from here on differ from one to the next by ToNext on each of `axes` axes: from 2 to `most`, which
+  // are all of this batch entry.
   int64_t CountAlike(int32_t axes, int64_t most) const;
 
  private:

@@ -182,7 +182,7 @@ std::string write(const simdrope_config& config) {
     std::swap(out["rope_parameters"], none.root);
     fallback.head_dim = config.head_dim;
     fallback.rotary_dim = config.head_dim - config.head_dim % 2;
-    if (config.head_dim % 2 != 0) {
+    if (config.head_dim % 2 != 0) {  // which no reader rotates whole
       out["rope_parameters"]["partial_rotary_factor"] = fraction_for(fallback.rotary_dim, config.head_dim);
     }
     fallback.pairing = model_type_for(config) == "llama" ? half : interleaved;

@@ -61,8 +61,8 @@ struct PairPositions {
   double real_to_next[kCosSinChunk];
 };
 
-// The phases of `rows` rows, at `position` and, one by one, the positions after it; or as `pairs` says, unless that is
-// NULL.
+// The phases of `rows` rows: at `position` and, one by one, the positions after it, where `pairs` is NULL; else at the
+// positions of each pair.
 // In units of 2^-64 turn, the integer position times phase_step[i] wraps modulo a turn exactly; the real
 // one times phase_rest[i] makes good what the step's rounding left out.
 struct PhaseRows {

@@ -121,7 +121,8 @@ struct OfRadians {
   }
 };
 
-// What the sources read is there up to a multiple of kMaxDoubles pairs.
+// Of pairs from i on. Like all arrays of a value for each pair, pair_factor is readable up to a multiple of
+// kMaxDoubles.
 template <class D>
 HWY_INLINE f64::Vec<D> MagnitudeAt(D d, const Magnitude& magnitude, size_t i) {
   const auto factor = f64::Set(d, magnitude.factor);
@@ -174,7 +175,7 @@ inline void CosSinOfPhases(const PhaseRows& rows, Magnitude magnitude, size_t pa
   const ptrdiff_t stride = rows.stride;
   for (size_t i = 0; i < pairs; i += hn::Lanes(d)) {
     const auto step = f64::LoadU(du, rows.phase_step + i);
-    const auto rest = f64::Mul(f64::LoadU(d, rows.phase_rest + i), f64::Set(d, 4.0));
+    const auto rest = f64::Mul(f64::LoadU(d, rows.phase_rest + i), f64::Set(d, kTurn / 0x1p64));
     auto position = f64::Set(du, static_cast<uint64_t>(rows.position));
     auto real_position = f64::Set(d, rows.real_position);
     auto phase_to_next = step;
@@ -189,7 +190,7 @@ inline void CosSinOfPhases(const PhaseRows& rows, Magnitude magnitude, size_t pa
     const auto factor = MagnitudeAt(d, magnitude, i);
     float* row_cos = cos + i;
     float* row_sin = sin + i;
-    size_t left = rows.rows;
+    size_t rows_left = rows.rows;
     do {
       Quarter<decltype(d)> quarter;
       f64::Vec<decltype(d)> x;
@@ -199,7 +200,7 @@ inline void CosSinOfPhases(const PhaseRows& rows, Magnitude magnitude, size_t pa
       real_position = f64::Add(real_position, real_to_next);
       row_cos += stride;
       row_sin += stride;
-    } while (--left != 0);
+    } while (--rows_left != 0);
   }
 }
 
