@@ -88,13 +88,7 @@ simdrope_status simdrope_rotate_half(const simdrope_tensor* in, const simdrope_t
   if (in->slots.source != SIMDROPE_SLOTS_NONE || out->slots.source != SIMDROPE_SLOTS_NONE) {
     return Fail(SIMDROPE_UNSUPPORTED, "rotate_half takes no slots");
   }
-  if (in->batch != out->batch || in->seq != out->seq || in->heads != out->heads || in->head_dim != out->head_dim) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "in is [%lld, %lld, %lld, %lld], but out is [%lld, %lld, %lld, %lld]",
-                static_cast<long long>(in->batch), static_cast<long long>(in->seq), static_cast<long long>(in->heads),
-                static_cast<long long>(in->head_dim), static_cast<long long>(out->batch),
-                static_cast<long long>(out->seq), static_cast<long long>(out->heads),
-                static_cast<long long>(out->head_dim));
-  }
+  SIMDROPE_TRY(CheckSameTokens("in", *in, "out", *out, true, true));
   if (!IsSameView(*in, *out)) SIMDROPE_TRY(CheckDisjoint("in", *in, "out", *out));
   if (in->head_dim % 2 != 0) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "in.head_dim = %lld must be even", static_cast<long long>(in->head_dim));

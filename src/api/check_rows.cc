@@ -48,8 +48,7 @@ simdrope_status CheckCuSeqlens(const simdrope_positions& p, int64_t batch, int64
 
 simdrope_status CheckIds(const simdrope_positions& p, int64_t batch, int64_t seq) {
   if (p.ids_type < SIMDROPE_INDEX_I32 || p.ids_type > SIMDROPE_INDEX_F64) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "positions.ids_type = %d is none of the simdrope_index_type",
-                static_cast<int>(p.ids_type));
+    return FailValue("positions.ids_type", p.ids_type, "simdrope_index_type");
   }
   if (p.ids_axes < 1 || p.ids_axes > SIMDROPE_MAX_AXES) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "positions.ids_axes = %d must be 1 to %d", p.ids_axes, SIMDROPE_MAX_AXES);
@@ -320,8 +319,7 @@ simdrope_status CheckSource(const simdrope_cos_sin& c, int32_t pairs, int64_t ba
     return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.magnitude = %g must be finite", static_cast<double>(c.magnitude));
   }
   if (c.out_of_range < SIMDROPE_REJECT || c.out_of_range > SIMDROPE_SKIP) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.out_of_range = %d is none of the simdrope_out_of_range",
-                static_cast<int>(c.out_of_range));
+    return FailValue("cos_sin.out_of_range", c.out_of_range, "simdrope_out_of_range");
   }
   if (HasRealIds(c.positions)) {
     return Fail(SIMDROPE_INVALID_ARGUMENT, "a table is looked up by integer positions, but ids are real-valued");

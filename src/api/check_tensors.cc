@@ -375,6 +375,8 @@ constexpr OperandEntry kOperands[] = {{"in.q", "out.q", &simdrope_qkv::q, true},
                                       {"in.k", "out.k", &simdrope_qkv::k, true},
                                       {"in.v", "out.v", &simdrope_qkv::v, false}};
 
+}  // namespace
+
 simdrope_status CheckSameTokens(const char* a_name, const simdrope_tensor& a, const char* b_name,
                                 const simdrope_tensor& b, bool same_seq, bool same_heads) {
   if (BatchOf(a) == BatchOf(b) && (!same_seq || SeqOf(a) == SeqOf(b)) && a.head_dim == b.head_dim &&
@@ -386,8 +388,6 @@ simdrope_status CheckSameTokens(const char* a_name, const simdrope_tensor& a, co
               static_cast<long long>(a.head_dim), b_name, static_cast<long long>(BatchOf(b)),
               static_cast<long long>(SeqOf(b)), static_cast<long long>(b.heads), static_cast<long long>(b.head_dim));
 }
-
-}  // namespace
 
 simdrope_status CheckOperands(const simdrope_qkv& in_qkv, const simdrope_qkv& out_qkv, bool has_key_positions,
                               const simdrope_tensor** shape) {

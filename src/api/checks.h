@@ -41,6 +41,11 @@ simdrope_status CheckOverlap(const simdrope_cos_sin* cos_sin, const simdrope_qkv
 // Tables have passed CheckTable.
 simdrope_status CheckDestinations(const simdrope_cos_sin_output& output, int64_t rows, int32_t pairs);
 
+// That a and b have the same batch, head_dim and, where they are asked for, seq and heads; with slots, those of the
+// step.
+simdrope_status CheckSameTokens(const char* a_name, const simdrope_tensor& a, const char* b_name,
+                                const simdrope_tensor& b, bool same_seq, bool same_heads);
+
 // That two checked tensors share no byte.
 simdrope_status CheckDisjoint(const char* a_name, const simdrope_tensor& a, const char* b_name,
                               const simdrope_tensor& b);

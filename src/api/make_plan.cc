@@ -10,8 +10,7 @@ namespace {
 
 simdrope_status FindWindow(const simdrope_cos_sin& cos_sin, int64_t head_dim, Window* window) {
   if (cos_sin.source < SIMDROPE_STREAMED || cos_sin.source > SIMDROPE_TABLE) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "cos_sin.source = %d is none of the simdrope_cos_sin_source",
-                static_cast<int>(cos_sin.source));
+    return FailValue("cos_sin.source", cos_sin.source, "simdrope_cos_sin_source");
   }
   SIMDROPE_TRY(CheckReserved("cos_sin", cos_sin.reserved));
   if (cos_sin.source == SIMDROPE_TABLE) {
@@ -31,8 +30,7 @@ simdrope_status FindWindow(const simdrope_cos_sin& cos_sin, int64_t head_dim, Wi
 
 simdrope_status FindOutputPairing(const simdrope_options& options, const Window& window, simdrope_pairing* pairing) {
   if (options.output_pairing < SIMDROPE_HALF || options.output_pairing > SIMDROPE_SAME_PAIRING) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "options.output_pairing = %d is none of the simdrope_pairing",
-                static_cast<int>(options.output_pairing));
+    return FailValue("options.output_pairing", options.output_pairing, "simdrope_pairing");
   }
   *pairing = options.output_pairing == SIMDROPE_SAME_PAIRING ? window.pairing : options.output_pairing;
   if (*pairing != window.pairing && window.full_width) {

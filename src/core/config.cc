@@ -92,8 +92,7 @@ simdrope_status CheckScaling(const simdrope_scaling& s, int32_t pairs) {
       return CheckFactors(s, "scaling.factors", s.factors, pairs, true);
     case SIMDROPE_SCALING_EXPLICIT: return CheckFactors(s, "scaling.factors", s.factors, pairs, false);
   }
-  return Fail(SIMDROPE_INVALID_ARGUMENT, "scaling.type = %d is none of the simdrope_scaling_type",
-              static_cast<int>(s.type));
+  return FailValue("scaling.type", s.type, "simdrope_scaling_type");
 }
 
 simdrope_status CheckAxes(const simdrope_axes& axes, int32_t pairs) {
@@ -102,8 +101,7 @@ simdrope_status CheckAxes(const simdrope_axes& axes, int32_t pairs) {
   }
   if (axes.count == 1) return SIMDROPE_OK;
   if (NameOf(axes.layout) == nullptr) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "axes.layout = %d is none of the simdrope_axis_layout",
-                static_cast<int>(axes.layout));
+    return FailValue("axes.layout", axes.layout, "simdrope_axis_layout");
   }
   if (axes.layout == SIMDROPE_AXES_EXPLICIT) {
     if (axes.pair_axis_count != pairs) {
@@ -164,8 +162,7 @@ simdrope_status CheckSum(const simdrope_config& config) {
 simdrope_status CompleteWindow(const simdrope_config& config, Window* window) {
   const simdrope_angle_order order = config.angle_order;
   if (NameOf(order) == nullptr) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "angle_order = %d is none of the simdrope_angle_order",
-                static_cast<int>(order));
+    return FailValue("angle_order", order, "simdrope_angle_order");
   }
   const bool is_half = config.pairing == SIMDROPE_HALF;
   window->full_width = order == (is_half ? SIMDROPE_ANGLES_NEIGHBOURS : SIMDROPE_ANGLES_HALVES);
@@ -231,8 +228,7 @@ simdrope_status CheckConfig(const simdrope_config& config, Window* window) {
   SIMDROPE_TRY(
       MakeWindow(config.head_dim, config.rotary_dim, config.rotary_offset, config.split, config.pairing, window));
   if (NameOf(config.precision) == nullptr) {
-    return Fail(SIMDROPE_INVALID_ARGUMENT, "precision = %d is none of the simdrope_precision",
-                static_cast<int>(config.precision));
+    return FailValue("precision", config.precision, "simdrope_precision");
   }
   SIMDROPE_TRY(CheckPositive("theta", config.theta));
   SIMDROPE_TRY(CheckAxes(config.axes, window->pairs()));

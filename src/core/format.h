@@ -5,21 +5,22 @@
 #include <simdrope/simdrope.h>
 
 #include <cstddef>
+#include <cstdint>
 
 #include "core/names.h"
 
 namespace simdrope::impl {
 
-enum class Scales {
+enum class Scales : uint8_t {
   kNone,
   kGiven,     // one a tensor or head, read: F8
   kComputed,  // written by a store unless given: I8, U8
 };
 
 struct FormatEntry {
-  int block_shift;  // a block holds 2^block_shift elements
-  int block_bytes;
-  int alignment;  // of data, bytes: a power of two
+  uint8_t block_shift;  // a block holds 2^block_shift elements
+  uint8_t block_bytes;
+  uint8_t alignment;  // of data, bytes: a power of two
   Scales scales;
   bool has_zero_point;
 

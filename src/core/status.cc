@@ -18,6 +18,10 @@ simdrope_status Fail(simdrope_status code, const char* format, ...) {
   return code;
 }
 
+simdrope_status FailValue(const char* name, int value, const char* type) {
+  return Fail(SIMDROPE_INVALID_ARGUMENT, "%s = %d is none of the %s", name, value, type);
+}
+
 }  // namespace simdrope::impl
 
 extern "C" {

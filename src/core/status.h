@@ -22,6 +22,9 @@ namespace simdrope::impl {
 // Sets simdrope_last_error of this thread and returns `code`.
 simdrope_status Fail(simdrope_status code, const char* format, ...) SIMDROPE_PRINTF(2, 3);
 
+// INVALID_ARGUMENT for an enum: "`name` = `value` is none of the `type`".
+simdrope_status FailValue(const char* name, int value, const char* type);
+
 }  // namespace simdrope::impl
 
 #endif  // SIMDROPE_CORE_STATUS_H_

@@ -66,8 +66,7 @@ void ForEachTable(const Body& body) {
 // A tile with room before and behind it that no stage may touch.
 class TestTile {
  public:
-  TestTile(size_t heads, size_t head_dim, size_t more_stride = 0)
-      : storage_(kTileFloats + 2 * kRoom + 16, kMark) {
+  TestTile(size_t heads, size_t head_dim, size_t more_stride = 0) : storage_(kTileFloats + 2 * kRoom + 16, kMark) {
     const uintptr_t at = reinterpret_cast<uintptr_t>(storage_.data() + kRoom);
     begin_ = kRoom + (64 - at % 64) % 64 / sizeof(float);
     const size_t stride = (head_dim + 15) / 16 * 16 + more_stride;
